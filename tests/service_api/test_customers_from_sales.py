@@ -73,7 +73,7 @@ def corrected(data: State, correction: Correction) -> State:
     """Return a state as sales publishes it after a restore."""
     entry = correction_of(event_type_of(data), correction)
     assert entry is not None
-    return entry.data(**{name: getattr(data, name) for name in entry.data.__struct_fields__})
+    return entry.data(**{name: getattr(data, name) for name in data.__struct_fields__ if name != "change"})
 
 
 def encoded(data: State, sequence: int, event_id: UUID | None = None, epoch: int = 1) -> bytes:

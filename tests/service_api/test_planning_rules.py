@@ -8,8 +8,10 @@ from uuid import UUID
 
 import httpx
 import pytest
+import sqlalchemy as sa
 
 from event_contracts.service import CheckInCancelled, CheckInPlanned
+from service_api.check_ins import CheckIn
 from service_api.customers.from_sales import copy_accounts
 from service_api.planning_rules.use_cases import INTERVALS
 from service_kit.identifiers import new_id
@@ -247,6 +249,9 @@ async def test_customers_of_a_segment_have_their_check_ins_at_intervals(
     assert (first["team_id"], first["agent_id"], first["purpose"]) == (team["id"], None, "quarterly")
     assert date.fromisoformat(first["due_on"]) == (datetime.fromisoformat(known_since) + 180 * DAY).date()
     assert await check_ins_of(manager, other["id"]) == []
+    # It stays theirs: for the rule they would have had no turn.
+    answer = await manager.patch(f"/v1/check-ins/{first['id']}", json={"customer_id": other["id"]})
+    assert_problem(answer, 409, "planned-by-rule")
     done = await make(manager, f"/v1/check-ins/{first['id']}/done")
     await asyncio.gather(*(planner.tick() for planner in planners))
     _, second = await check_ins_of(manager, customer["id"])
@@ -265,3 +270,24 @@ async def test_customers_of_a_segment_have_their_check_ins_at_intervals(
         pass
     assert outcomes(await check_ins_of(manager, account_id)) == [("cancelled", "customer-merged")]
     assert outcomes(await check_ins_of(manager, into)) == [("planned", None)]
+
+
+async def test_a_rule_that_fails_does_not_keep_the_others_from_their_turns(
+    service: Service, manager: httpx.AsyncClient
+) -> None:
+    broken = await a_rule(manager, "interval", days=90, segment="smb")
+    customer = await a_customer(manager)
+    planner = IntervalPlanner(service.engine, INTERVALS)
+    await planner.tick()
+    (planned,) = await check_ins_of(manager, customer["id"])
+    # No request does so: the customer has had this turn, and no check-in of it.
+    stranger = await a_customer(manager, segment="factories")
+    async with service.engine.begin() as connection:
+        moved = sa.update(CheckIn.table).where(CheckIn.table.c.id == UUID(planned["id"]))
+        await connection.execute(moved.values(customer_id=UUID(stranger["id"])))
+    later = await a_rule(manager, "interval", days=30, segment="factories")
+    assert later["id"] > broken["id"]
+    waiting = await a_customer(manager, segment="factories")
+    with pytest.raises(ExceptionGroup):
+        await planner.tick()
+    assert [each["planning_rule_id"] for each in await check_ins_of(manager, waiting["id"])] == [later["id"]]

@@ -407,7 +407,7 @@ def corrected(before: State, sequence: int, correction: Correction, *, epoch: in
     """Return a state as its service publishes it after a restore, later than all that it corrects."""
     entry = correction_of(event_type_of(before), correction)
     assert entry is not None
-    state = entry.data(**{name: getattr(before, name) for name in entry.data.__struct_fields__})
+    state = entry.data(**{name: getattr(before, name) for name in before.__struct_fields__ if name != "change"})
     return decode(record(state, sequence, epoch=epoch, recorded_time=LATER + timedelta(seconds=sequence)), VILNIUS)
 
 

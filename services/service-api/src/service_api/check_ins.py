@@ -39,6 +39,7 @@ from service_kit.entities import column
 from service_kit.fields import Code, Day, Identifier, Moment, described, examples
 from service_kit.history.own_events import OwnEvents
 from service_kit.lists.includes import included
+from service_kit.locking import lock
 from service_kit.occurrence import happened_at
 from service_kit.planned_work.model import WorkEvents, planned_work
 from service_kit.planned_work.overdue import overdue
@@ -51,6 +52,7 @@ from service_kit.planned_work.schemas import (
     is_planned,
 )
 from service_kit.planned_work.use_cases import add_work, planned_or_done
+from service_kit.problems import Conflict
 from service_kit.resources import Resource
 from service_kit.routing import By, Work
 from service_kit.tables import filtered, unassigned
@@ -84,6 +86,12 @@ class CheckIn(RuledWork, PlannedByAgent, table="check_in"):
     product: str | None = None
     due_on: Annotated[date | None, column(comment="the last day that it was planned for; null when unplanned")] = None
     completed_at: Annotated[datetime | None, column(comment="null while it is not done")] = None
+
+
+class PlannedByRule(Conflict):
+    """What a rule planned for a customer is theirs: the rule would plan for the customer again."""
+
+    slug, title = "planned-by-rule", "A rule planned this for its customer"
 
 
 class CheckInCreate(PlannedCreate):
@@ -202,7 +210,13 @@ async def update_check_in(
     by: By,
     expected: Expected,
 ) -> CheckInRead:
-    """Correct what was recorded wrongly: it counts as if it had been recorded so, in the same days."""
+    """Correct what was recorded wrongly: it counts as if it had been recorded so, in the same days.
+
+    What a rule planned stays with its customer: 409.
+    """
+    check_in = await lock(work, CheckIn, check_in_id, expected)
+    if check_in.planning_rule_id is not None and body.customer_id not in (None, check_in.customer_id):
+        raise PlannedByRule("Cancel it; or correct the customer of the ticket that it follows, and it follows that.")
     return check_ins.show(response, await amend_work(work, CheckIn, check_in_id, body, by, expected))
 
 

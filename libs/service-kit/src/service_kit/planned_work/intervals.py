@@ -83,10 +83,21 @@ class IntervalPlanner:
         return await self.tick() > 0
 
     async def tick(self) -> int:
-        """Plan for `BATCH` customers of each rule at most; return how many plans were made or cancelled."""
+        """Plan for `BATCH` customers of each rule at most; return how many plans were made or cancelled.
+
+        A rule that fails does not keep the others from their turns; then an exception group is raised.
+        """
         async with self._begin(only_reads=True) as work:
             rules = [row["id"] for row in await self._rules.all(work)]
-        return sum([await self._follow(rule_id) for rule_id in rules])
+        count, failures = 0, list[Exception]()
+        for rule_id in rules:
+            try:
+                count += await self._follow(rule_id)
+            except Exception as failure:
+                failures.append(failure)
+        if failures:
+            raise ExceptionGroup("rules could not be followed", failures)
+        return count
 
     async def _follow(self, rule_id: UUID) -> int:
         of_rule = self._of.rule.table.c
