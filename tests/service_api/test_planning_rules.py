@@ -252,6 +252,8 @@ async def test_customers_of_a_segment_have_their_check_ins_at_intervals(
     # It stays theirs: for the rule they would have had no turn.
     answer = await manager.patch(f"/v1/check-ins/{first['id']}", json={"customer_id": other["id"]})
     assert_problem(answer, 409, "planned-by-rule")
+    corrected = await manager.patch(f"/v1/check-ins/{first['id']}", json={"purpose": "yearly"})
+    assert (corrected.status_code, corrected.json()["purpose"]) == (200, "yearly")
     done = await make(manager, f"/v1/check-ins/{first['id']}/done")
     await asyncio.gather(*(planner.tick() for planner in planners))
     _, second = await check_ins_of(manager, customer["id"])
