@@ -50,17 +50,7 @@ def of_ticket(ticket: Ticket, _reporting: Reporting) -> Sequence[OpenWait]:
     if ticket.merged_into is not None or ticket.cancelled_at is not None:
         return ()
     return [
-        OpenWait(
-            reason="reopened" if wait.since == ticket.reopened_at else "message",
-            since=wait.since,
-            customer=ticket.customer_id,
-            owner=ticket.agent_id,
-            team=ticket.team_id,
-            region=ticket.region,
-            segment=ticket.segment,
-            product=ticket.product,
-            channel=ticket.channel,
-        )
+        _for_service(ticket, "reopened" if wait.since == ticket.reopened_at else "message", wait.since)
         for wait in waits_of(ticket)[-1:]
         if wait.until is None
     ]
@@ -70,21 +60,21 @@ def of_survey(survey: Survey, _reporting: Reporting) -> Sequence[OpenWait]:
     """Return the wait of a bad rating for an agent to speak with the customer; none of one who was erased."""
     if survey.erased_at is not None:
         return ()
-    return [
-        OpenWait(
-            reason="rating",
-            since=wait.since,
-            customer=survey.customer_id,
-            owner=survey.agent_id,
-            team=survey.team_id,
-            region=survey.region,
-            segment=survey.segment,
-            product=survey.product,
-            channel=survey.channel,
-        )
-        for wait in (survey.waits or [])[-1:]
-        if wait.until is None
-    ]
+    return [_for_service(survey, "rating", wait.since) for wait in (survey.waits or [])[-1:] if wait.until is None]
+
+
+def _for_service(record: Ticket | Survey, reason: WaitReason, since: datetime) -> OpenWait:
+    return OpenWait(
+        reason=reason,
+        since=since,
+        customer=record.customer_id,
+        owner=record.agent_id,
+        team=record.team_id,
+        region=record.region,
+        segment=record.segment,
+        product=record.product,
+        channel=record.channel,
+    )
 
 
 def of_lead(lead: Lead, _reporting: Reporting) -> Sequence[OpenWait]:
