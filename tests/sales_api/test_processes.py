@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
 
+import asyncpg
 import httpx
 import pytest
 from aiokafka import AIOKafkaConsumer
@@ -133,3 +134,27 @@ async def test_an_api_without_an_issuer_does_not_start(new_database: Callable[[s
         subprocess.run, [BIN / "sales-api"], env=environment, capture_output=True, text=True, timeout=240, check=False
     )
     assert (ran.returncode, "set AUTH_ISSUER" in ran.stderr) == (1, True)
+
+
+async def test_a_job_that_fails_at_every_run_shows_at_its_process(
+    new_database: Callable[[str], str], kafka: Kafka, consumer: AIOKafkaConsumer
+) -> None:
+    environment = {"DATABASE_URL": new_database("failing_job"), "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers}
+    migration = await asyncio.to_thread(subprocess.run, [BIN / "sales-migrate"], env=os.environ | environment)
+    assert migration.returncode == 0
+    connection = await asyncpg.connect(environment["DATABASE_URL"].replace("+asyncpg", ""))
+    await connection.execute("alter table idempotency_key rename to elsewhere")
+    await connection.close()
+    relay = f"http://127.0.0.1:{free_port()}"
+    with process("sales-relay", environment | {"HTTP_PORT": relay.rsplit(":", 1)[1], "LOG_LEVEL": "error"}):
+        async with httpx.AsyncClient() as http:
+            await eventually(lambda: answers(http, f"{relay}/readyz"), 60)
+
+            async def failures() -> float:
+                lines = (await http.get(f"{relay}/metrics")).text.splitlines()
+                found = [line for line in lines if line.startswith('tandem_job_failures_in_a_row{name="retention"}')]
+                return float(found[0].split()[1]) if found else 0
+
+            await eventually(failures, 60)
+            assert (await http.get(f"{relay}/healthz")).status_code == 200
+            assert (await http.get(f"{relay}/readyz")).json()["checks"]["jobs"] == "ok"

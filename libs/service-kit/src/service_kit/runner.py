@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 from service_kit import logs
 from service_kit.health import NO_MEASURES, Check, health_routes, metrics_route
 from service_kit.http_protocol import SURPLUS, Limits, limited
+from service_kit.periodic import check_jobs
 from service_kit.settings import ServiceSettings
 
 log = structlog.get_logger()
@@ -100,11 +101,19 @@ def work(
 ) -> None:
     """Run a worker, with `/healthz`, `/readyz` and `/metrics` beside it, until SIGTERM or SIGINT.
 
-    When the work ends by itself with an exception, so does the process: the orchestrator has to see it.
+    When the work ends by itself with an exception, so does the process: the orchestrator has to see it. It is not ready
+    while one of its periodic jobs fails at every run.
     """
     logs.configure(process, settings.log_level, settings.log_format)
     tune_garbage_collector(WORKER_COLLECTION_THRESHOLD)
-    uvloop.run(_run(process, settings, Starlette(routes=[*health_routes(live, ready), metrics_route()]), work))
+    uvloop.run(
+        _run(
+            process,
+            settings,
+            Starlette(routes=[*health_routes(live, ready | {"jobs": check_jobs}), metrics_route()]),
+            work,
+        )
+    )
 
 
 def tune_garbage_collector(threshold: int) -> None:

@@ -67,6 +67,13 @@ OFFSET_RESETS: Final = Counter(
     ["consumer", "topic"],
 )
 
+JOB_FAILURES: Final = Gauge(
+    "tandem_job_failures_in_a_row", "Runs of a periodic job that failed since its last success.", ["name"]
+)
+JOB_SECONDS_SINCE_SUCCESS: Final = Gauge(
+    "tandem_job_seconds_since_success", "Seconds since a run of a periodic job succeeded, or since it began.", ["name"]
+)
+
 
 def exposition() -> Response:
     """The process's metrics in Prometheus' text form."""
