@@ -68,6 +68,8 @@ class Business:
     seconds: list[float] = field(default_factory=list)
     reps: list[str] = field(default_factory=list)
     agents: list[str] = field(default_factory=list)
+    customers: dict[str, str] = field(default_factory=dict)
+    """The customer of each ticket."""
     record: Callable[[Attempt], None] = forget
     """Gets every try."""
 
@@ -189,6 +191,7 @@ class Business:
             "priority": self.random.choice(["low", "normal", "high", "urgent"]),
         }
         ticket = await self.send("service", "POST", "/v1/tickets", body)
+        self.customers[ticket["id"]] = body["customer_id"]
         return str(ticket["id"])
 
     async def resolve_a_ticket(self) -> str:
@@ -214,10 +217,23 @@ class Business:
             if self.random.random() < 0.7:
                 score = {"score": self.random.randint(1, 5)}
                 await self.send("service", "POST", survey["answer_path"], score)
+        if self.random.random() < 0.15:
+            await self.suggest_upsell(ticket)
         if self.random.random() < 0.2:
             await self.send("service", "PATCH", path, {"region": "AMER", "kind": "complaint", "priority": "high"})
         self.tickets_resolved.append(ticket)
         return ticket
+
+    async def suggest_upsell(self, ticket: str) -> str:
+        """Suggests what the customer of a ticket could use; sales makes a lead of it."""
+        body = {
+            "customer_id": self.customers[ticket],
+            "ticket_id": ticket,
+            "agent_id": self.random.choice(self.agents),
+            "product": self.random.choice(self.products),
+        }
+        suggestion = await self.send("service", "POST", "/v1/upsell-suggestions", body)
+        return str(suggestion["id"])
 
     async def work(self, stop: asyncio.Event, *, writes_per_second: float) -> None:
         """Work at a steady pace until the stop, then finish what was begun."""

@@ -36,7 +36,7 @@ costs some forty milliseconds."""
 MOST_UNDER_WAY: Final = 200
 """Deals, and tickets; one more is not begun, so that the clients need no more memory the longer an API is away."""
 
-TWICE: Final = ("sales-relay", "service-relay", "service-consumer", "metrics-consumer")
+TWICE: Final = ("sales-relay", "service-relay", "sales-consumer", "service-consumer", "metrics-consumer")
 """Programs that run twice: one active and one standby relay of each service, two members of each group."""
 
 

@@ -26,8 +26,10 @@ SOURCES = ("sales", "service")
 PLUMBING = {"outbox", "dead_letter", "imported_record", "idempotency_key", "exchange_rate", "published_event"}
 AUDIT = "audit_entry"
 """The table that says who changed which record to which version."""
-COPIES = {"customer", "won_deal", "risk_task"}
+COPIES = {"customer", "won_deal", "risk_task", "taken_suggestion", "suggested_sale"}
 """Tables that only a consumer writes, from events."""
+SUGGESTIONS = "service:upsell_suggestion"
+"""Their versions count what became of them in sales too."""
 AT_RISK = "customer-at-risk"
 """The purpose of activities that the consumer of sales plans."""
 OF_CONTACTS = ("kind", "priority", "region", "segment", "product")
@@ -103,6 +105,8 @@ class Explanation:
         self._unanswered: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
         """By service and table, the bodies of creations that may have happened."""
         self._conversions_unanswered = 0
+        self._suggestions_lost = 0
+        """Suggestions that requests without an answer may have made, which service lost then."""
         self._contacts_before = Counter(
             row["ticket_id"] for name, row in before.items() if name.startswith("service:interaction/")
         )
@@ -126,6 +130,8 @@ class Explanation:
                 self.lost |= {str(request.answer[key]) for key in ("id", "account_id") if request.answer.get(key)}
                 if request.answer.get("stage") == "won":
                     self.ever_won.add(request.answer["id"])
+            elif request.path == "/v1/upsell-suggestions" and request.may_have_happened:
+                self._suggestions_lost += 1
 
     def _add(self, request: Request) -> None:
         noun, *rest = request.path.removeprefix("/v1/").split("/")
@@ -249,6 +255,7 @@ class Explanation:
             + list(_problems_of_copies(after, self.ever_won, self.lost))
             + list(self._problems_of_onboardings(after))
             + list(_problems_of_tasks(after))
+            + list(self._problems_of_suggestions(after))
         )
 
     def _problems_of(self, name: str, row: dict[str, Any]) -> Iterable[str]:
@@ -260,7 +267,9 @@ class Explanation:
             if before != row:
                 yield f"{name} was changed by no request: {different(before, row)}"
             return
-        if "version" in row and not row.get("onboarding_deal_id"):  # that changes with its deal
+        # These change with what they follow from in sales.
+        is_followed = name.startswith(SUGGESTIONS) or row.get("onboarding_deal_id")
+        if "version" in row and not is_followed:
             # A record that came with another one, or by a request without an answer, has its first version by that.
             made = len(expected.versions) + expected.more
             least = (before["version"] if before else int(not expected.created)) + made
@@ -283,6 +292,8 @@ class Explanation:
             return True
         if table == "service:ticket" and row["onboarding_deal_id"] is not None:
             return True  # `_problems_of_onboardings` judges it
+        if table == "sales:lead" and row["upsell_suggestion_id"] is not None:
+            return True  # `_problems_of_suggestions` judges it
         if table == "sales:account" and self._conversions_unanswered:
             self._conversions_unanswered -= 1
             return True
@@ -317,6 +328,37 @@ class Explanation:
             if is_open != (row["stage"] == "won"):
                 has = "an onboarding" if is_open else "no onboarding"
                 yield f"{name} is {row['stage']} and has {has}"
+
+    def _problems_of_suggestions(self, after: Rows) -> Iterable[str]:
+        """Each suggestion has one lead, of its customer and as old as it is; and each such lead has a suggestion."""
+        leads = defaultdict(list)
+        for name, row in after.items():
+            if name.startswith("sales:lead/") and row["upsell_suggestion_id"] is not None:
+                leads[row["upsell_suggestion_id"]].append(row)
+        lost_unanswered = self._suggestions_lost
+        for suggestion in leads.keys() - {_id_in(name) for name in after if name.startswith(SUGGESTIONS)}:
+            if suggestion not in self.lost:
+                if not lost_unanswered:
+                    yield f"leads name the suggestion {suggestion}, which is not there: {leads[suggestion]}"
+                lost_unanswered -= 1
+        for name, row in after.items():
+            if not name.startswith(SUGGESTIONS):
+                continue
+            of_it = leads[row["id"]]
+            if len(of_it) != 1:
+                yield f"{name} has {len(of_it)} leads"
+                continue
+            [lead] = of_it
+            wanted = {"account_id": row["customer_id"], "product": row["product"], "created_at": row["suggested_at"]}
+            if changed := different(wanted, lead):
+                yield f"the lead of {name} differs from it: {changed}"
+            taken = after.get(f"sales:taken_suggestion/{row['id']}", {})
+            if taken.get("lead_id") != lead["id"]:
+                yield f"{name} was taken up by {taken}, and its lead is {lead['id']}"
+            if (row["outcome"], row["lead_id"]) != (lead["status"], lead["id"]):
+                yield f"{name} shows {row['outcome']} of {row['lead_id']}; its lead is {lead}"
+            if (sale := after.get(f"service:suggested_sale/{lead['id']}", {})).get("suggestion_id") != row["id"]:
+                yield f"{name} has no copy of its lead, but {sale}"
 
 
 def _problems_of_tasks(after: Rows) -> Iterable[str]:

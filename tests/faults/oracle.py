@@ -19,6 +19,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from tandem_cli.stack import LocalStack
+from tandem_cli.system import DATABASES
 
 TOPICS = ("sales.events", "service.events")
 TOTAL = ("all", "")
@@ -48,7 +49,9 @@ class Log:
     conflicts: dict[str, str] = field(default_factory=dict)
     """Subjects of which two events of the newest epoch have the same sequence."""
     ids: dict[tuple[str, int, int], str] = field(default_factory=dict)
-    """The id of each event, by its subject, epoch and sequence."""
+    """The id of each event, by its subject, epoch and sequence; of several, that of the first."""
+    seen: set[tuple[str, int, int, str]] = field(default_factory=set)
+    """The subject, epoch, sequence and id of each event."""
 
 
 async def read_log(bootstrap_servers: str, *, keys_moved: bool = False) -> Log:
@@ -126,6 +129,7 @@ def take(log: Log, value: bytes | None, timestamp: int) -> None:
         log.bad_records += 1
         return
     log.events += 1
+    log.seen.add((subject, *version, event["id"]))
     epoch, sequence = version
     newest = log.versions.get(subject, (epoch, 0))
     if (known := log.ids.get((subject, *version))) is not None:
@@ -541,7 +545,7 @@ async def log_ends(stack: LocalStack, parts: Iterable[TopicPartition]) -> Ends:
 async def stored_offsets(stack: LocalStack) -> dict[tuple[str, TopicPartition], int]:
     """Return the offsets that the consumers store, by consumer and partition; of a recreated topic the newest."""
     offsets = {}
-    for database in ("service", "metrics"):
+    for database in DATABASES:
         connection = await connect(stack, database)
         try:
             for row in await connection.fetch(
@@ -572,7 +576,7 @@ async def events_written(stack: LocalStack) -> dict[str, int]:
             "quotas": "quota",
             "activities": "activity",
         },
-        "service": {"tickets": "ticket", "surveys": "survey"},
+        "service": {"tickets": "ticket", "surveys": "survey", "upsells": "upsell_suggestion"},
     }
     versions: dict[str, int] = {}
     for database, nouns in tables.items():
@@ -638,11 +642,75 @@ async def judge(
         must_equal(in_log, versions, "I1: the log and the databases do not hold the same writes")
         assert log.disordered == [], "I3: sequences were first seen out of order"
         must_equal(sources, facts_of_log(log), "I2: the services' databases differ from the log")
+        await copies_for_timelines_must_equal(stack, log)
+        await tasks_must_follow_risks(stack)
     blocks, postings = await facts_of_ledger(stack)
     must_equal(blocks, sources, "I2: the blocks differ from the services' databases")
     must_equal(postings, sources, "I2: the postings differ from the services' databases")
     assert await dead_letters(stack) == bad_records == log.bad_records, "I4: dead letters are not the bad records"
     return log
+
+
+ABOUT_CUSTOMERS = {
+    "sales": ("accounts", "leads", "deals", "activities", "referrals"),
+    "service": (
+        *("customers", "tickets", "surveys", "trainings", "maintenance", "deliveries", "reviews", "checkins"),
+        "upsells",
+    ),
+}
+"""The kinds of subjects that timelines are made of, by the service that publishes them."""
+COPIED_TO = {"sales": "service", "service": "sales"}
+
+
+async def copies_for_timelines_must_equal(stack: LocalStack, log: Log) -> None:
+    """Raise AssertionError unless each service has a copy of each event about customers of the other, and of no more.
+
+    A row is one event: that none is there twice is the table's key.
+    """
+    for source, database in COPIED_TO.items():
+        published = {each for each in log.seen if each[0].partition("/")[0] in ABOUT_CUSTOMERS[source]}
+        connection = await connect(stack, database)
+        try:
+            rows = await connection.fetch("select subject, epoch, sequence, event_id::text from timeline_entry")
+        finally:
+            await connection.close()
+        copied = {tuple(row) for row in rows}
+        differing = sorted(published ^ copied)
+        assert differing == [], f"I2: of {source}, the log or timelines lack {len(differing)} events: {differing[:5]}"
+
+
+async def tasks_must_follow_risks(stack: LocalStack) -> None:
+    """Raise AssertionError unless each account that its facts put at risk today has one task with these reasons.
+
+    By the oracle's own reckoning of who is at risk; and nobody else has a task that is to be done.
+    """
+    today = datetime.now(UTC).date()
+    at_risk = {}
+    for name, customer in (await _customers_of_sources(stack)).items():
+        reasons = {
+            threat.replace("_", "-")
+            for threat, first, end in customer.threats
+            if first <= today and (end is None or today < end)
+        }
+        if reasons:
+            at_risk[name] = sorted(reasons)
+    connection = await connect(stack, "sales")
+    try:
+        accounts = {
+            row["id"] for row in await connection.fetch("select id::text from account where merged_into is null")
+        }
+        tasks = await connection.fetch(
+            "select account_id::text, reasons from activity where purpose = 'customer-at-risk' and status = 'planned'"
+        )
+    finally:
+        await connection.close()
+    expected = sorted((account, reasons) for account, reasons in at_risk.items() if account in accounts)
+    found = sorted((row["account_id"], sorted(row["reasons"])) for row in tasks)
+    assert found == expected, (
+        "I2: tasks differ from who is at risk:"
+        f" {[each for each in found if each not in expected][:5]} surplus,"
+        f" {[each for each in expected if each not in found][:5]} missing, of {len(found)} and {len(expected)}"
+    )
 
 
 def _is_customer(subject: str) -> bool:

@@ -171,6 +171,40 @@ def test_a_customer_at_risk_has_one_task_and_had_a_ticket() -> None:
     assert "had no ticket" in problems(other, OPENED)[0]
 
 
+def test_a_suggestion_has_one_lead_and_a_lead_has_a_suggestion_that_was_requested() -> None:
+    at = "2026-03-01T12:00:00+00:00"
+    suggestion = {"id": "s1", "version": 1, "customer_id": "c1", "product": "plus", "suggested_at": at}
+    suggestion |= {"outcome": None, "lead_id": None}
+    suggested = Request("service", "POST", "/v1/upsell-suggestions", {}, answer=suggestion)
+    lead = {"id": "l1", "version": 1, "status": "new", "account_id": "c1", "product": "plus", "created_at": at}
+    lead |= {"upsell_suggestion_id": "s1"}
+    rows: Rows = {
+        "service:upsell_suggestion/s1": suggestion | {"version": 2, "outcome": "new", "lead_id": "l1"},
+        "service:suggested_sale/l1": {"id": "l1", "suggestion_id": "s1"},
+        "sales:lead/l1": lead,
+        "sales:taken_suggestion/s1": {"id": "s1", "lead_id": "l1"},
+    }
+    assert problems(rows, suggested) == []
+    assert "has 2 leads" in problems(rows | {"sales:lead/l2": lead | {"id": "l2"}}, suggested)[0]
+    forged = lead | {"id": "l2", "upsell_suggestion_id": "s2"}
+    assert "which is not there" in problems(rows | {"sales:lead/l2": forged}, suggested)[0]
+    for name, change, found in (
+        ("sales:lead/l1", {"account_id": "c2"}, "the lead of service:upsell_suggestion/s1 differs"),
+        ("sales:lead/l1", {"status": "assigned"}, "shows new of l1"),
+        ("sales:taken_suggestion/s1", {"lead_id": "l9"}, "was taken up by"),
+        ("service:suggested_sale/l1", {"suggestion_id": "s9"}, "has no copy of its lead"),
+    ):
+        assert found in problems(rows | {name: rows[name] | change}, suggested)[0]
+    without = {name: row for name, row in rows.items() if name != "sales:lead/l1"}
+    assert "has 0 leads" in problems(without, suggested)[0]
+    assert "created by no request" in problems(rows)[0]
+    # Service lost it in a restore: sales has called the customer already.
+    of_sales = {name: row for name, row in rows.items() if name.startswith("sales:")}
+    assert Explanation({}, [], lost=[suggested]).problems(of_sales) == []
+    unanswered = Request("service", "POST", "/v1/upsell-suggestions", {})
+    assert Explanation({}, [], lost=[unanswered]).problems(of_sales) == []
+
+
 def test_an_audit_entry_names_a_change_that_is_there() -> None:
     entry = {"id": "e1", "noun": "ticket", "record_id": "t1", "version": 1}
     assert problems({"service:ticket/t1": TICKET, "service:audit_entry/e1": entry}, OPENED) == []
