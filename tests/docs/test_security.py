@@ -46,6 +46,14 @@ def test_every_named_file_and_test_exists() -> None:
             assert test in declared_tests(ROOT / path), f"{path} has no {test}"
 
 
+def test_what_a_consumer_takes_from_kafka_is_judged_row_by_row() -> None:
+    rows = rows_of("What sales-consumer takes from Kafka")
+    assert rows
+    for _, state, _, shown_by in rows:
+        assert state in STATES
+        assert (shown_by != "–") or state == "not met"
+
+
 def test_every_row_of_the_api_top_10_is_there() -> None:
     assert [row[0].partition(" ")[0] for row in API_ROWS] == [f"API{number}" for number in range(1, 11)]
 

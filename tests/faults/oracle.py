@@ -682,7 +682,7 @@ async def copies_for_timelines_must_equal(stack: LocalStack, log: Log) -> None:
 async def tasks_must_follow_risks(stack: LocalStack) -> None:
     """Raise AssertionError unless each account that its facts put at risk today has one task with these reasons.
 
-    By the oracle's own reckoning of who is at risk; and nobody else has a task that is to be done.
+    By the oracle's own reckoning of who is at risk; and no other account has a task that is to be done.
     """
     today = datetime.now(UTC).date()
     at_risk = {}
