@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -86,6 +87,21 @@ async def service(stack: LocalStack) -> AsyncIterator[httpx.AsyncClient]:
     """service-api over HTTP."""
     async with client_of(stack, "service") as http:
         yield http
+
+
+@pytest.fixture(scope="session")
+async def managers(stack: LocalStack) -> AsyncIterator[dict[str, httpx.AsyncClient]]:
+    """Each API as the manager of its function uses it; metrics-api as service's."""
+    roles = {"sales": "sales-manager", "service": "service-manager", "metrics": "service-manager"}
+    async with AsyncExitStack() as opened:
+        yield {
+            api: await opened.enter_async_context(
+                httpx.AsyncClient(
+                    base_url=stack.urls[api], headers={"Authorization": f"Bearer {stack.token(role)}"}, timeout=30
+                )
+            )
+            for api, role in roles.items()
+        }
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """Work that plans itself: through the APIs, the consumers, their events and the ledger, each once."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -54,16 +53,8 @@ class Company:
 
 
 @pytest.fixture
-async def company(stack: LocalStack) -> AsyncIterator[Company]:
-    clients = {
-        api: httpx.AsyncClient(
-            base_url=stack.urls[api], headers={"Authorization": f"Bearer {stack.token(role)}"}, timeout=30
-        )
-        for api, role in {"sales": "sales-manager", "service": "service-manager"}.items()
-    }
-    yield Company(stack, clients)
-    for client in clients.values():
-        await client.aclose()
+def company(stack: LocalStack, managers: dict[str, httpx.AsyncClient]) -> Company:
+    return Company(stack, managers)
 
 
 async def test_a_win_is_followed_in_sales_and_its_onboarding_in_service(company: Company, kpis: Kpis) -> None:

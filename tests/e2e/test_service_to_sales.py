@@ -73,17 +73,8 @@ class Company:
 
 
 @pytest.fixture
-async def company(stack: LocalStack, kpis: Kpis) -> Any:
-    roles = {"sales": "sales-manager", "service": "service-manager"}
-    clients = {
-        api: httpx.AsyncClient(
-            base_url=stack.urls[api], headers={"Authorization": f"Bearer {stack.token(role)}"}, timeout=30
-        )
-        for api, role in roles.items()
-    }
-    yield Company(stack, kpis, clients)
-    for client in clients.values():
-        await client.aclose()
+def company(stack: LocalStack, kpis: Kpis, managers: dict[str, httpx.AsyncClient]) -> Company:
+    return Company(stack, kpis, managers)
 
 
 async def test_a_suggestion_of_service_is_sold_by_sales_and_its_agent_sees_it(company: Company) -> None:

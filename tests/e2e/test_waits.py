@@ -1,7 +1,6 @@
 """Customers who wait for something else than an answer, over the APIs, their events and the ledger."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -18,7 +17,6 @@ pytestmark = pytest.mark.clock
 
 Body = dict[str, Any]
 PATIENT_SECONDS = 90
-ROLES = {"sales": "sales-manager", "service": "service-manager", "metrics": "service-manager"}
 
 
 class Company:
@@ -68,16 +66,8 @@ class Company:
 
 
 @pytest.fixture
-async def company(stack: LocalStack, kpis: Kpis) -> AsyncIterator[Company]:
-    clients = {
-        api: httpx.AsyncClient(
-            base_url=stack.urls[api], headers={"Authorization": f"Bearer {stack.token(role)}"}, timeout=30
-        )
-        for api, role in ROLES.items()
-    }
-    yield Company(stack, clients, kpis)
-    for client in clients.values():
-        await client.aclose()
+def company(stack: LocalStack, kpis: Kpis, managers: dict[str, httpx.AsyncClient]) -> Company:
+    return Company(stack, managers, kpis)
 
 
 async def test_a_bad_rating_is_escalated_once_over_a_restart_until_we_call(company: Company) -> None:

@@ -98,8 +98,14 @@ async def test_a_won_deal_reaches_who_asked_for_it_signed_once(company: Company)
     (message,) = won.received
     assert message.is_signed_by(webhook["secret"])
     assert json.loads(message.body)["type"] == "sales.deal-closed"
-    (delivery,) = await company.deliveries(webhook)
-    assert (delivery["status"], delivery["event_id"]) == ("delivered", message.headers["webhook-id"])
+
+    async def is_recorded() -> bool:
+        (delivery,) = await company.deliveries(webhook)
+        # The receiver has it a moment before its sender has noted the answer.
+        assert (delivery["status"], delivery["event_id"]) == ("delivered", message.headers["webhook-id"])
+        return True
+
+    await eventually(is_recorded, 60)
 
 
 async def test_deals_are_chosen_by_a_custom_field(company: Company) -> None:
