@@ -7,6 +7,8 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message
 
+from tests.support import within
+
 LEFT: Message = {"type": "http.disconnect"}
 
 
@@ -61,7 +63,7 @@ class Call:
 
     async def ended(self) -> "Call":
         """Wait for the end of the application's call. Raise what it raises."""
-        await asyncio.wait_for(asyncio.shield(self.task), 10)
+        await within(asyncio.shield(self.task), 10)
         return self
 
     @property

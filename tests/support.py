@@ -50,3 +50,8 @@ async def eventually(
         if time.monotonic() >= end:
             raise failure
         await asyncio.sleep(every)
+
+
+async def within(awaited: Awaitable[T], seconds: float) -> T:
+    """Await something that ends by itself, or raise TimeoutError after `seconds`, which have patience as above."""
+    return await asyncio.wait_for(awaited, seconds * PATIENCE)

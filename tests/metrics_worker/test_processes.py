@@ -23,7 +23,7 @@ from metrics_worker.settings import MetricsSettings
 from tandem_cli.kafka import Topic
 from tandem_cli.ports import free_port
 from tests.metrics_worker.conftest import moved
-from tests.support import Kafka, eventually
+from tests.support import Kafka, eventually, within
 
 NOWHERE = "127.0.0.1:1"
 """An address where no Kafka answers."""
@@ -59,7 +59,7 @@ async def test_a_proof_that_cannot_be_made_is_neither_good_nor_bad(
     engine: AsyncEngine, settings: MetricsSettings
 ) -> None:
     async with running("metrics-verify", settings) as process:
-        out, _ = await asyncio.wait_for(process.communicate(), 30)
+        out, _ = await within(process.communicate(), 30)
     report = json.loads(out)
     assert (process.returncode, report["ok"]) == (2, None)
     assert report["error"]
@@ -74,7 +74,7 @@ async def test_a_proof_is_stored_and_printed_even_where_it_cannot_be_stored(
 
     async def verified() -> tuple[int | None, Any, bytes]:
         async with running("metrics-verify", settings, **brokers) as process:
-            out, log = await asyncio.wait_for(process.communicate(), 60)
+            out, log = await within(process.communicate(), 60)
         return process.returncode, json.loads(out)["ok"], log
 
     assert (await verified())[:2] == (0, True)
@@ -107,7 +107,7 @@ async def _proofs(engine: AsyncEngine) -> list[int]:
 
 async def test_a_rebuild_that_is_not_possible_gives_the_reason(engine: AsyncEngine, settings: MetricsSettings) -> None:
     async with running("metrics-replay", settings, "--timezone", "Europe/Nowhere") as process:
-        out, _ = await asyncio.wait_for(process.communicate(), 30)
+        out, _ = await within(process.communicate(), 30)
     assert process.returncode == 1
     assert "'Europe/Nowhere' is not a time zone" in json.loads(out)["error"]
 
@@ -118,7 +118,7 @@ async def test_a_rebuild_prints_its_progress_and_nothing_else(
     kafka.create_topics([Topic(SALES_TOPIC, 6), Topic(SERVICE_TOPIC, 6)])
     brokers = {"KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers}
     async with running("metrics-replay", settings, **brokers) as process:
-        out, log = await asyncio.wait_for(process.communicate(), 30)
+        out, log = await within(process.communicate(), 30)
     assert process.returncode == 0
     assert json.loads(out.splitlines()[-1]) == {"rebuilt": 0}
     assert all(json.loads(line) for line in out.splitlines())
@@ -142,7 +142,7 @@ async def test_a_consumer_without_kafka_lives_and_stops_on_request(
             await eventually(ready, 30)
             assert "tandem_ledger_postings_total" in (await http.get("/metrics")).text
         process.send_signal(signal.SIGTERM)
-        await asyncio.wait_for(process.communicate(), 20)
+        await within(process.communicate(), 20)
     assert process.returncode == 0
 
 
@@ -154,7 +154,7 @@ async def test_a_consumer_does_not_continue_a_ledger_of_other_rules(
     async with engine.begin() as connection:
         await connection.exec_driver_sql("UPDATE ledger SET rules_version = 0")
     async with running("metrics-consumer", settings, HTTP_PORT="0") as process:
-        _, complaint = await asyncio.wait_for(process.communicate(), 30)
+        _, complaint = await within(process.communicate(), 30)
     assert process.returncode != 0
     assert b"the ledger follows rules 0" in complaint
 
@@ -189,7 +189,7 @@ async def test_a_missed_target_reaches_kafka(engine: AsyncEngine, settings: Metr
         ) as process:
             await eventually(is_published, 30)
             process.send_signal(signal.SIGTERM)
-            await asyncio.wait_for(process.communicate(), 20)
+            await within(process.communicate(), 20)
         assert process.returncode == 0
     finally:
         await reader.stop()

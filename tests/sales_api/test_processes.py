@@ -20,7 +20,7 @@ from tandem_cli.kafka import Topic
 from tandem_cli.ports import free_port
 from tests.sales_api.sales import Body
 from tests.service_kit.toy import Issuer
-from tests.support import Kafka, eventually
+from tests.support import PATIENCE, Kafka, eventually
 
 BIN = Path(sys.executable).parent
 
@@ -32,7 +32,7 @@ def process(name: str, environment: dict[str, str]) -> Iterator[subprocess.Popen
     try:
         yield running
         running.send_signal(signal.SIGTERM)
-        assert running.wait(20) == 0
+        assert running.wait(20 * PATIENCE) == 0
     finally:
         running.kill()
         running.wait()
@@ -118,7 +118,7 @@ async def _read(
     """So many events of these aggregates, by topic and key, in the order of the log."""
     seen: dict[tuple[str, str], list[tuple[str, int]]] = {}
     wanted = {UUID(identifier) for identifier in identifiers}
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(20 * PATIENCE):
         while sum(map(len, seen.values())) < count:
             record = await consumer.getone()
             event = codec.decode(record.value)

@@ -25,7 +25,7 @@ from service_kit.identifiers import new_id
 from service_kit.kafka import KafkaServers
 from tests.sales_api.sales import ABSENT, Body, Sales
 from tests.service_kit.conftest import assert_problem
-from tests.support import Kafka, eventually
+from tests.support import Kafka, eventually, within
 
 LATELY = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=3)
 _offsets = itertools.count()
@@ -234,10 +234,10 @@ async def test_repeats_shuffles_and_a_rebuild_from_offset_0_make_no_second_lead(
         events.consumer._handle = dying
         running = asyncio.create_task(events.run(stop))
         try:
-            await asyncio.wait_for(events.consumer.caught_up.wait(), 120)
+            await within(events.consumer.caught_up.wait(), 120)
         finally:
             stop.set()
-            await asyncio.wait_for(running, 60)
+            await within(running, 60)
 
     async def leads() -> dict[str, tuple[str, int]]:
         found = (await sales.get("/v1/leads?limit=100"))["items"]

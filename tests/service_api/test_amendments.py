@@ -35,6 +35,7 @@ from tests.service_api.test_care import consume, won
 from tests.service_api.test_customers_from_sales import record, registered
 from tests.service_api.test_surveys import entry
 from tests.service_kit.conftest import assert_problem
+from tests.support import PATIENCE
 
 pytestmark = pytest.mark.clock
 
@@ -177,7 +178,7 @@ async def test_what_is_late_and_still_awaited_is_found_by_the_clock(
         amended = await amend(manager, path, priority="urgent")
         assert amended["first_response_breached_at"] is None
         clock = SlaClock(service.engine)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(60 * PATIENCE):
             while (now := (await manager.get(path)).json())["first_response_breached_at"] is None:
                 await clock.tick()
                 await asyncio.sleep(0.05)

@@ -39,7 +39,7 @@ from service_kit.identifiers import new_id
 from service_kit.kafka import KafkaServers
 from tests.service_api.conftest import Service, a_ticket
 from tests.service_kit.conftest import assert_problem
-from tests.support import Kafka, eventually
+from tests.support import Kafka, eventually, within
 
 REGISTERED = datetime(2024, 5, 1, tzinfo=UTC)
 
@@ -293,7 +293,7 @@ class Topics:
             yield
         finally:
             stop.set()
-            await asyncio.wait_for(task, 20)
+            await within(task, 20)
 
     async def publish(self, topic: str, key: UUID | bytes, value: bytes | None) -> None:
         producer = AIOKafkaProducer(bootstrap_servers=self.kafka.bootstrap_servers, acks="all")

@@ -24,7 +24,7 @@ from tandem_cli.ports import free_port
 from tandem_cli.spawn import clock_variables
 from tests.service_api.conftest import a_ticket, make
 from tests.service_kit.toy import Issuer
-from tests.support import Kafka, eventually
+from tests.support import Kafka, eventually, within
 
 SERVING = ("service-api", "service-relay", "service-consumer")
 
@@ -161,5 +161,5 @@ async def test_a_ticket_of_a_sales_customer_travels_through_all_processes(
             assert entry.subject == f"directory/{own['id']}"
         for process, _ in processes.values():
             process.send_signal(signal.SIGTERM)
-        codes = [await asyncio.wait_for(process.wait(), 20) for process, _ in processes.values()]
+        codes = [await within(process.wait(), 20) for process, _ in processes.values()]
         assert codes == [0, 0, 0]

@@ -30,7 +30,7 @@ from service_kit.kafka import KafkaServers
 from service_kit.settings import ServiceSettings
 from service_kit.unit_of_work import written_durably
 from tandem_cli.kafka import Topic
-from tests.support import Kafka, eventually
+from tests.support import Kafka, eventually, within
 
 seen = sa.Table("seen", sa.MetaData(), sa.Column("number", sa.Integer), sa.Column("reader", sa.Text))
 
@@ -104,7 +104,7 @@ class Reader:
             yield
         finally:
             stop.set()
-            await asyncio.wait_for(task, 20)
+            await within(task, 20)
 
     async def has_read(self) -> None:
         """Wait until it has stored a number."""
@@ -148,7 +148,7 @@ class Log:
 
     async def run(self) -> None:
         """Run a reader that ends by itself."""
-        await asyncio.wait_for(self.reader().consumer.run(asyncio.Event()), 20)
+        await within(self.reader().consumer.run(asyncio.Event()), 20)
 
     async def holds(self, count: int, seconds: float = 20) -> None:
         """Wait until that many numbers are stored."""
@@ -273,7 +273,7 @@ async def test_a_consumer_that_is_cancelled_ends(log: Log) -> None:
     await eventually(lambda: reader.consumer.caught_up.is_set(), 20)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await asyncio.wait_for(task, 20)
+        await within(task, 20)
 
 
 @pytest.mark.parametrize("failure", [ConnectionError, ValueError])
@@ -293,7 +293,7 @@ async def test_a_consumer_is_cancelled_even_when_a_driver_raises_something_else(
 
     monkeypatch.setattr(reader.consumer, "_handle", cut_off)
     task = asyncio.create_task(reader.consumer.run(asyncio.Event()))
-    await asyncio.wait_for(handling.wait(), 20)
+    await within(handling.wait(), 20)
     task.cancel()
     await asyncio.wait([task], timeout=20)
     assert task.cancelled()
@@ -341,7 +341,7 @@ async def test_discarded_and_replaced_records_do_not_count_when_the_log_is_read_
     # Of a release that takes them all.
     again = log.reader()
     async with again.running():
-        await asyncio.wait_for(again.consumer.caught_up.wait(), 20)
+        await within(again.consumer.caught_up.wait(), 20)
     assert await log.numbers() == [number for number in range(12) if number not in (3, 4)]
 
 
@@ -463,7 +463,7 @@ async def test_a_topic_that_is_recreated_while_the_consumer_runs_stops_it(log: L
     await log.holds(30)
     await _recreate(log)
     with pytest.raises(OffsetsOutOfRange, match="recreated"):
-        await asyncio.wait_for(running, 40)
+        await within(running, 40)
 
 
 async def _recreate(log: Log) -> None:

@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from service_kit.health import health_routes, metrics_route
 from service_kit.identifiers import new_id
 from service_kit.outbox import outbox, outbox_measure
+from tests.support import PATIENCE
 
 
 async def test_hanging_checks_are_awaited_side_by_side() -> None:
@@ -18,7 +19,7 @@ async def test_hanging_checks_are_awaited_side_by_side() -> None:
 
     async def hangs() -> None:
         # One after the other, neither would ever meet the other.
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(5 * PATIENCE):
             await both.wait()
 
     async def fails() -> None:

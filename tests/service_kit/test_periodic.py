@@ -6,6 +6,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from service_kit.periodic import PeriodicJob, check_jobs
+from tests.support import within
 
 LONG = 3600.0
 """Longer than any test may take."""
@@ -21,7 +22,7 @@ async def test_a_failed_run_is_followed_by_the_next() -> None:
             raise OSError("the database is away")
         stop.set()
 
-    await asyncio.wait_for(PeriodicJob("test", run_once, pause=0).run(stop), 10)
+    await within(PeriodicJob("test", run_once, pause=0).run(stop), 10)
     assert runs == 3
 
 
@@ -35,7 +36,7 @@ async def test_a_run_that_has_more_to_do_is_followed_at_once() -> None:
             stop.set()
         return True
 
-    await asyncio.wait_for(PeriodicJob("test", run_once, pause=LONG).run(stop), 10)
+    await within(PeriodicJob("test", run_once, pause=LONG).run(stop), 10)
     assert runs == 3
 
 
@@ -46,9 +47,9 @@ async def test_a_stop_ends_the_pause() -> None:
         has_run.set()
 
     job = asyncio.create_task(PeriodicJob("test", run_once, pause=lambda _: LONG).run(stop))
-    await asyncio.wait_for(has_run.wait(), 10)
+    await within(has_run.wait(), 10)
     stop.set()
-    await asyncio.wait_for(job, 10)
+    await within(job, 10)
 
 
 def shown(metric: str) -> float | None:
@@ -68,7 +69,7 @@ async def test_a_job_of_which_no_run_succeeds_shows_and_its_process_lives() -> N
     async def next_turn() -> None:
         """Wait until one more run has begun, and the one before it has ended."""
         goes_on.release()
-        await asyncio.wait_for(turns.get(), 60)
+        await within(turns.get(), 60)
 
     job = PeriodicJob("test", run_once, pause=0, limit_seconds=0)
     running = asyncio.create_task(job.run(stop))
@@ -92,7 +93,7 @@ async def test_a_job_of_which_no_run_succeeds_shows_and_its_process_lives() -> N
     finally:
         stop.set()
         goes_on.release()
-        await asyncio.wait_for(running, 60)
+        await within(running, 60)
     assert shown("tandem_job_failures_in_a_row") is None
 
 
@@ -105,8 +106,8 @@ async def test_a_job_that_failed_lately_is_no_reason_to_be_unready() -> None:
 
     running = asyncio.create_task(PeriodicJob("test", run_once, pause=LONG, limit_seconds=LONG).run(stop))
     try:
-        await asyncio.wait_for(has_failed.wait(), 60)
+        await within(has_failed.wait(), 60)
         await check_jobs()
     finally:
         stop.set()
-        await asyncio.wait_for(running, 60)
+        await within(running, 60)

@@ -28,7 +28,7 @@ from service_kit.relay_lease import Lease, LeaseLost
 from service_kit.settings import ServiceSettings
 from tandem_cli.kafka import Topic
 from tests.faults.rows import fault
-from tests.support import Kafka, eventually
+from tests.support import Kafka, eventually, within
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ async def relaying(engine: AsyncEngine, kafka: Kafka, count: int = 1) -> AsyncIt
     tasks = [asyncio.create_task(each.run(stop)) for each in relays]
     yield
     stop.set()
-    await asyncio.wait_for(asyncio.gather(*tasks), 20)
+    await within(asyncio.gather(*tasks), 20)
 
 
 def row(topic: str, key: str, payload: bytes | None) -> dict[str, object]:

@@ -20,7 +20,7 @@ from service_kit.retention import (
     settled_dead_letters,
 )
 from tests.statements import plan_of
-from tests.support import eventually
+from tests.support import eventually, within
 
 _INSERT = sa.text("""
     INSERT INTO idempotency_key (digest, fingerprint, status, headers, body, created_at)
@@ -61,7 +61,7 @@ async def test_the_job_deletes_all_that_has_expired_however_much_it_is(keys: Asy
 
     await eventually(only_valid_ones_are_left, 30)
     stop.set()
-    await asyncio.wait_for(running, 10)
+    await within(running, 10)
 
 
 async def test_a_run_takes_one_batch_and_reports_whether_more_has_expired(keys: AsyncEngine) -> None:
@@ -78,7 +78,7 @@ async def test_a_key_that_another_transaction_holds_is_skipped_and_not_waited_fo
     job = RetentionJob(keys, [idempotency_keys()])
     async with keys.begin() as other:
         await other.execute(sa.select(idempotency_key.c.digest).limit(1).with_for_update())
-        await asyncio.wait_for(job.run_once(), 3)
+        await within(job.run_once(), 3)
         assert await ages(keys) == {8: 1}
     await job.run_once()
     assert await ages(keys) == {}

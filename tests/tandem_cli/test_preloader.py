@@ -17,7 +17,7 @@ from tandem_cli.ports import free_port
 from tandem_cli.preloader import ForkedProcess, Preloader, script_of
 from tandem_cli.problem import StackProblem
 from tandem_cli.system import TANDEM
-from tests.support import eventually
+from tests.support import PATIENCE, eventually
 
 WORKER = str(Path(__file__).with_name("worker.py"))
 
@@ -78,7 +78,7 @@ async def test_it_has_a_session_of_its_own(worker: Callable[..., tuple[ForkedPro
 
 def test_its_output_and_exit_code_arrive(worker: Callable[..., tuple[ForkedProcess, str]], tmp_path: Path) -> None:
     forked, _ = worker(WORKER_SAY="good morning", WORKER_EXIT="7")
-    assert forked.wait(10) == 7
+    assert forked.wait(10 * PATIENCE) == 7
     assert (tmp_path / "output").read_text() == "good morning\ncannot go on\n"
 
 
@@ -88,7 +88,7 @@ async def test_its_end_by_a_signal_is_reported(worker: Callable[..., tuple[Forke
     with pytest.raises(subprocess.TimeoutExpired):
         forked.wait(0.05)
     forked.kill()
-    assert forked.wait(5) == -signal.SIGKILL
+    assert forked.wait(5 * PATIENCE) == -signal.SIGKILL
     forked.kill()  # once more is no error
 
 
@@ -100,7 +100,7 @@ async def test_it_dies_with_the_preloader(
     process = psutil.Process(forked.pid)
     assert preloader.process is not None
     preloader.process.kill()
-    assert forked.wait(5) == -signal.SIGKILL
+    assert forked.wait(5 * PATIENCE) == -signal.SIGKILL
     await eventually(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE)
     with pytest.raises(StackProblem, match="The preloader of the processes has ended"):
         worker()

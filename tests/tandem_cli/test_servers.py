@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from tandem_cli.databases import plain
 from tandem_cli.kafka import EmbeddedKafka, Topic
 from tandem_cli.postgres import EmbeddedPostgres
-from tests.support import Kafka
+from tests.support import Kafka, within
 
 pytestmark = pytest.mark.integration
 
@@ -56,7 +56,7 @@ async def test_a_suspended_postgres_answers_only_when_it_is_resumed(tmp_path: Pa
         done, _ = await asyncio.wait([question], timeout=0.3)
         assert not done
         server.resume()
-        assert await asyncio.wait_for(question, 5) == 1
+        assert await within(question, 5) == 1
     finally:
         server.stop()
 

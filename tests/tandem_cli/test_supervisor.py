@@ -17,7 +17,7 @@ import pytest
 from tandem_cli.data_dir import DataDir
 from tandem_cli.jars import class_path, jar_path, read_lock
 from tandem_cli.spawn import User, clock_variables, spawn
-from tests.support import eventually
+from tests.support import PATIENCE, eventually
 
 PROJECT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "tests.tandem_cli.fake_system"]
@@ -100,7 +100,7 @@ async def test_a_killed_supervisor_leaves_no_orphan_and_data_to_go_on_with(tmp_p
     processes = parts(data_dir)
     down = tandem("down", "--data-dir", data_dir)
     assert down.stdout == "Stopped.\n"
-    assert supervisor.wait(10) == 0
+    assert supervisor.wait(10 * PATIENCE) == 0
     assert not [process for process in processes if alive(process)]
     words = output_of(data_dir).read_text()
     assert words.index("metrics-api stopped") < words.index("kafka stopped") < words.index("postgresql stopped")
@@ -117,7 +117,7 @@ async def test_ctrl_c_during_the_start_stops_cleanly(
     processes = psutil.Process(supervisor.pid).children(recursive=True)
     assert processes
     supervisor.send_signal(number)
-    assert supervisor.wait(30) == 0, output_of(data_dir).read_text()
+    assert supervisor.wait(30 * PATIENCE) == 0, output_of(data_dir).read_text()
     assert "Traceback" not in output_of(data_dir).read_text()
     assert not DataDir(data_dir).locked()
     assert not [process for process in processes if alive(process)]
@@ -139,7 +139,7 @@ async def test_a_part_that_dies_ends_the_supervisor_with_a_plain_word(tmp_path: 
     assert running is not None
     broker = next(part for part in running.parts if part.name == "kafka")
     os.kill(broker.pid, signal.SIGKILL)
-    assert supervisor.wait(30) != 0
+    assert supervisor.wait(30 * PATIENCE) != 0
     assert "kafka ended unexpectedly with signal SIGKILL" in output_of(data_dir).read_text()
     assert not DataDir(data_dir).locked()
 
@@ -191,4 +191,4 @@ async def test_an_ordinary_user_can_run_it(ordinary_home: Path, start: Start) ->
     await await_ready(supervisor, data_dir)
     assert {process.username() for process in parts(data_dir)} == {"nobody"}
     supervisor.send_signal(signal.SIGTERM)
-    assert supervisor.wait(30) == 0
+    assert supervisor.wait(30 * PATIENCE) == 0

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tandem_cli.issuer import Issuer
 from tests.metrics_worker.conftest import MARCH
+from tests.support import within
 
 
 class Stream:
@@ -104,6 +105,6 @@ async def reading(app: FastAPI, engine: AsyncEngine, issuer: Issuer) -> Reading:
         finally:
             one.left.set()
             one.paused.set()
-            await asyncio.wait_for(task, 10)
+            await within(task, 10)
 
     return read

@@ -22,7 +22,7 @@ from tests.faults.rows import fault
 from tests.metrics_worker.facts import VILNIUS, deal, line, record
 from tests.metrics_worker.ledger.test_consumer import Line, shows, straight
 from tests.service_kit.conftest import assert_problem
-from tests.support import eventually
+from tests.support import eventually, within
 
 __all__ = ["straight"]
 
@@ -56,7 +56,7 @@ async def relayed(engine: AsyncEngine, straight: Line) -> None:
 
     await eventually(empty, 20)
     stop.set()
-    await asyncio.wait_for(moving, 20)
+    await within(moving, 20)
 
 
 @fault(17)

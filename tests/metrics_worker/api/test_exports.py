@@ -27,6 +27,7 @@ from service_kit.migrations import migrate
 from tandem_cli.issuer import Issuer
 from tests.metrics_worker.conftest import ingest
 from tests.metrics_worker.facts import CUSTOMER, all_decoded, deal, lead, line
+from tests.support import within
 
 MARCH = "from=2026-03-01&to=2026-03-31"
 BI = (Path(__file__).parents[3] / "docs/bi.md").read_text()
@@ -125,7 +126,7 @@ async def test_an_export_that_is_broken_off_gives_back_what_it_held(
     for _ in range(4):
         sent.clear()
         gone.clear()
-        await asyncio.wait_for(app(scope, receive, send), 10)
+        await within(app(scope, receive, send), 10)
         assert sent[0]["status"] == 200
     assert app.state.engine.pool.checkedout() == 0
 

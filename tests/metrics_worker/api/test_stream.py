@@ -24,7 +24,7 @@ from tests.metrics_worker.api.conftest import Reading, Stream
 from tests.metrics_worker.conftest import ingest, moved
 from tests.metrics_worker.facts import VILNIUS, all_decoded, deal, lead, line, ticket
 from tests.metrics_worker.test_processes import running
-from tests.support import eventually
+from tests.support import PATIENCE, eventually, within
 
 MARCH = {"from": "2026-03-01", "to": "2026-03-31"}
 
@@ -104,7 +104,7 @@ async def test_a_reader_that_takes_nothing_is_cut_off(
         await eventually(lambda: stream.values)
         stream.paused.clear()
         await win(engine)
-        await asyncio.wait_for(stream.ended.wait(), 10)
+        await within(stream.ended.wait(), 10)
 
 
 async def test_a_silent_stream_sends_heartbeats_with_its_freshness(
@@ -190,7 +190,7 @@ async def test_a_stream_ends_with_the_key_of_its_token(
             return {}
 
         monkeypatch.setattr(app.state.authenticator._keys, "current", without_its_key)
-        await asyncio.wait_for(stream.ended.wait(), 30)
+        await within(stream.ended.wait(), 30)
     monkeypatch.undo()
     async with reading("sales_volume") as again:
         await eventually(lambda: again.values)
@@ -200,7 +200,7 @@ async def test_a_stream_ends_with_its_token(reading: Reading, issuer: Issuer, mo
     monkeypatch.setattr(pushing, "HEARTBEAT_SECONDS", 0.05)
     brief = issuer.token(["analyst"], lifetime=timedelta(seconds=5))
     async with reading("sales_volume", token=brief) as stream:
-        await asyncio.wait_for(stream.ended.wait(), 60)
+        await within(stream.ended.wait(), 60)
     assert stream.status == 200
 
 
@@ -260,10 +260,10 @@ async def test_streams_end_when_the_process_stops(engine: AsyncEngine, settings:
                 if text == "event: kpi":
                     break
             process.send_signal(signal.SIGTERM)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(5 * PATIENCE):
                 rest = [text async for text in lines]
         assert any(text.startswith("data: ") for text in rest), "ended in the middle of an event"
-        await asyncio.wait_for(process.communicate(), 20)
+        await within(process.communicate(), 20)
     assert process.returncode == 0
 
 

@@ -36,7 +36,7 @@ from tests.metrics_worker.facts import (
     survey,
     ticket,
 )
-from tests.support import Kafka, eventually
+from tests.support import Kafka, eventually, within
 
 MARCH = {"from": "2026-03-01", "to": "2026-03-31"}
 
@@ -64,7 +64,7 @@ async def consuming(bookkeeper: LedgerConsumer) -> AsyncIterator[None]:
         yield
     finally:
         stop.set()
-        await asyncio.wait_for(running, 15)
+        await within(running, 15)
 
 
 @pytest.fixture

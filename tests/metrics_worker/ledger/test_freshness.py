@@ -39,7 +39,7 @@ from service_kit.relay import Relay
 from service_kit.settings import ServiceSettings
 from service_kit.watermarks import Watermarks
 from tests.metrics_worker.facts import MORNING, VILNIUS, lead, record
-from tests.support import Kafka, eventually
+from tests.support import Kafka, eventually, within
 
 LATER = MORNING + timedelta(minutes=5)
 
@@ -197,7 +197,7 @@ async def relaying(source: AsyncEngine, kafka: Kafka, topic: str) -> AsyncIterat
         yield
     finally:
         stop.set()
-        await asyncio.wait_for(running, 20)
+        await within(running, 20)
 
 
 @asynccontextmanager
@@ -209,7 +209,7 @@ async def consuming(engine: AsyncEngine, kafka: Kafka, topics: Sequence[str]) ->
         yield consumer
     finally:
         stop.set()
-        await asyncio.wait_for(running, 20)
+        await within(running, 20)
 
 
 async def record_a_lead(source: AsyncEngine, topic: str, *, parked_reason: str | None = None) -> datetime:

@@ -36,7 +36,7 @@ from tests.metrics_worker.conftest import empty
 from tests.metrics_worker.facts import VILNIUS, account, deal, interaction, line, logged, ticket
 from tests.metrics_worker.ledger.test_consumer import consuming
 from tests.metrics_worker.ledger.test_writer import sums
-from tests.support import Kafka, Postgres, eventually
+from tests.support import Kafka, Postgres, eventually, within
 
 FOUND_SECONDS = 30
 
@@ -113,7 +113,7 @@ class Source:
             yield relays
         finally:
             stop.set()
-            await asyncio.wait_for(asyncio.gather(*tasks), 20)
+            await within(asyncio.gather(*tasks), 20)
 
     async def is_published(self) -> bool:
         async with self.engine.connect() as connection:

@@ -52,7 +52,7 @@ from tests.metrics_worker.ledger.test_consumer import consuming
 from tests.metrics_worker.test_migrations import differences_of
 from tests.metrics_worker.test_upgrade import MADE
 from tests.metrics_worker.webhooks.receiver import Receiver, receiving
-from tests.support import Kafka, eventually
+from tests.support import Kafka, eventually, within
 from tests.upgrading import fill, revisions, rows, upgrade
 
 NEW_YORK = Reporting(zone=ZoneInfo("America/New_York"), currency="EUR")
@@ -115,9 +115,9 @@ class Metrics:
         feed = WebhookFeed(self.engine, KafkaServers(self.kafka.bootstrap_servers), topics=self.topics)
         stop = asyncio.Event()
         running = asyncio.create_task(feed.run(stop))
-        await asyncio.wait_for(feed.consumer.caught_up.wait(), 60)
+        await within(feed.consumer.caught_up.wait(), 60)
         stop.set()
-        await asyncio.wait_for(running, 20)
+        await within(running, 20)
 
     async def send_webhooks(self) -> None:
         sender = WebhookSender(self.engine, allow_loopback=True)
@@ -136,7 +136,7 @@ class Metrics:
 
         await eventually(is_empty, 60)
         stop.set()
-        await asyncio.wait_for(running, 20)
+        await within(running, 20)
 
     async def scalar(self, query: str) -> Any:
         async with self.engine.connect() as connection:

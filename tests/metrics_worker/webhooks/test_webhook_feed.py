@@ -22,7 +22,7 @@ from metrics_worker.webhooks.model import Webhook
 from service_kit.identifiers import new_id
 from service_kit.kafka import KafkaServers
 from tandem_cli.kafka import Topic
-from tests.support import Kafka, eventually
+from tests.support import Kafka, eventually, within
 
 CLOSED, OPENED, TICKET = "sales.deal-closed", "sales.deal-opened", "service.ticket-opened"
 
@@ -85,7 +85,7 @@ class Feeding:
             await eventually(self.is_read, 60)
         finally:
             stop.set()
-            await asyncio.wait_for(asyncio.gather(*tasks), 20)
+            await within(asyncio.gather(*tasks), 20)
 
     async def read(self) -> None:
         """Read all that there is on the topic."""

@@ -28,6 +28,7 @@ from service_kit.unit_of_work import units_of_work
 from tandem_cli.issuer import Issuer
 from tests.metrics_worker.conftest import client_of, moved
 from tests.metrics_worker.webhooks.receiver import receiving
+from tests.support import within
 
 pytestmark = pytest.mark.clock
 
@@ -344,7 +345,7 @@ async def test_a_receiver_gets_one_message_at_a_time_from_any_process(webhooks: 
         await webhooks.happen()
         await webhooks.happen(RECOVERED)
         await webhooks.sender.run_once()
-        await asyncio.wait_for(arrived.wait(), 10)
+        await within(arrived.wait(), 10)
         await other.run_once()
         assert sorted(each["tries"] for each in await webhooks.deliveries(webhook)) == [0, 1]
         answer.set()
