@@ -221,7 +221,7 @@ async def open_databases(new_database: Callable[[str], str]) -> AsyncIterator[Da
         await migrate(module, DatabaseSettings(database_url=url))
         found[name] = Database(name, url, tables[name])
     databases = Databases(**found)
-    for database in (databases.sales, databases.service):
+    for database in databases:
         async with database.session() as session:
             await session.execute(CLOCK)
     async with databases.sales.session() as session:

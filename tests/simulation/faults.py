@@ -7,11 +7,14 @@ from typing import Final
 
 RELAYS: Final = ("sales-relay-1", "sales-relay-2", "service-relay-1", "service-relay-2")
 CONSUMERS: Final = ("accounts-1", "accounts-2", "names-1", "ledger-1", "ledger-2")
+OF_RISKS: Final = ("metrics-relay-1", "metrics-jobs-1")
+"""What finds customers at risk and publishes it, in histories with such customers only; sales-consumer follows it."""
 BETWEEN: Final = ("sales-consumer-1", "sales-consumer-2", "sales-timeline-1", "service-timeline-1")
 """Consumers by which sales follows service, and both keep timelines; only in histories with suggestions."""
 CLIENTS: Final = ("sales-1", "sales-2", "service")
 SEAMS: Final = {
-    **dict.fromkeys(RELAYS, ("wait", "send", "acknowledge")),
+    **dict.fromkeys((*RELAYS, OF_RISKS[0]), ("wait", "send", "acknowledge")),
+    OF_RISKS[1]: ("wait", "evaluate", "evaluated"),
     **dict.fromkeys((*CONSUMERS, *BETWEEN), ("read", "process", "commit", "hint", "join")),
     **dict.fromkeys(CLIENTS, ("begin", "commit", "answer")),
 }
@@ -19,7 +22,7 @@ REPUBLISH: Final = "republish"
 """The command that follows a restore."""
 RESTORES: Final = 0.1
 """The share of runs in which a database is restored."""
-IN_TRANSACTION: Final = "commit"
+IN_TRANSACTION: Final = frozenset({"commit", "evaluate", "evaluated"})
 
 
 @dataclass(frozen=True)
@@ -145,7 +148,7 @@ def _crash(chance: random.Random) -> Fault:
 
 def _pause(chance: random.Random) -> Fault:
     process = chance.choice([*SEAMS])
-    seam = chance.choice([each for each in SEAMS[process] if process in CLIENTS or each != IN_TRANSACTION])
+    seam = chance.choice([each for each in SEAMS[process] if process in CLIENTS or each not in IN_TRANSACTION])
     return Pause(
         process,
         seam,

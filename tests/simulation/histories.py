@@ -43,6 +43,8 @@ from tests.simulation.scheduler import NAMESPACE
 CURRENCY: Final = "EUR"
 BEGAN: Final = datetime(2020, 2, 27, 9, tzinfo=UTC)
 """Long ago, and before the end of a month: what is dated later has the time of the run."""
+LATER: Final = "later"
+"""How what is done once others have noticed what was done before it: a customer has been found at risk by then."""
 AFTER_ALL_ELSE: Final = timedelta(days=90)
 ADMIN: Final = Principal(subject="simulation", roles=frozenset({"admin"}), expires_at=float("inf"))
 
@@ -291,7 +293,10 @@ def _ticket(chance: random.Random, name: str, of: str) -> list[Action]:
     found += [Action("service", "answer", name, how=chance.choice(["inbound", "outbound"]))]
     found += [Action("service", "resolve", name)]
     if chance.random() < 0.5:
-        found += [Action("service", "reopen_ticket", name), Action("service", "resolve", name)]
+        # As long as it is not resolved again, its customer is at risk.
+        found += [Action("service", "reopen_ticket", name)]
+        again = Action("service", "resolve", name, how=chance.choice(["", LATER]))
+        found += [again] if chance.random() < 0.6 else []
     if chance.random() < 0.4:
         # At any place: before its first contact, while it is resolved, after all.
         amended = Action("service", "amend_ticket", name, how=chance.choice(["desk", "chair"]))

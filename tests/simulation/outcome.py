@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from event_contracts import codec
-from event_contracts.catalogue import SALES_TOPIC, SERVICE_TOPIC
+from event_contracts.catalogue import METRICS_TOPIC, SALES_TOPIC, SERVICE_TOPIC
 from metrics_worker.domain.kinds import KIND_BY_NAME, KIND_BY_SUBJECT_KIND, Kind
 from metrics_worker.ledger.tables import CUSTOMER, POSTING, bucket_column
 from metrics_worker.maintenance.stored_sums import stored_blocks
@@ -33,7 +33,7 @@ NOTHING: Final = "[None]"
 """A tombstone: in a log that begins with it, it is not."""
 FOLLOWS: Final = (
     *("blocks", "postings", "subject_state", "account_merge", "sequence_gap", "sales.", "customer", "won_deal"),
-    *("suggested_sale", "timeline", "dead_letter"),
+    *("suggested_sale", "timeline", "dead_letter", "tasks of risks"),
 )
 """The beginnings of the names of tables that follow from events; no event has to fail."""
 NOT_COMPARED: Final = {
@@ -90,11 +90,18 @@ HOLD_ONBOARDINGS: Final = ("ticket", "timeline in sales", "subject_state of tick
 many of its deal's events a batch had: which there are in the end does not, nor does what they count for."""
 HOLD_SUGGESTIONS: Final = ("subject_state of upsell", f"{SERVICE_TOPIC}: upsells")
 """The same of suggestions, by how many events of their leads a batch had: what became of them is in their table."""
+OF_TASKS: Final = (
+    *("subject_state of activity", "blocks of activity", "postings of activity"),
+    *(f"{SALES_TOPIC}: activities", f"{METRICS_TOPIC}: risks"),
+)
+"""Tables with what became of a risk between two evaluations: how often there was a task, and when. Who has one in the
+end, and why, is in a table of its own."""
 _VISIBLE: Final = str(
     sa.select(timeline_entry)
     .where(
         timeline_entry.c.correction.is_(None),
         timeline_entry.c.type != "service.upsell-outcome-changed",
+        timeline_entry.c.records != "activities",
         holds(timeline_entry, is_restored),
         is_not_lost(timeline_entry),
         is_not_withdrawn(timeline_entry),
@@ -162,10 +169,16 @@ async def read_outcome(databases: Databases, log: MemoryLog) -> Outcome:
                 key = reader.text(row["subject"], row["epoch"], row["sequence"])
                 shown = [row[name] for name in ("type", "customer_id", "lead_id", "occurred_at", "facts")]
                 outcome.tables[f"timeline in {database.name}"][key] = reader.text(*shown)
+    async with databases.sales.session() as session:
+        for account, reasons in await session.fetch(
+            "SELECT account_id, array_agg(to_jsonb(reasons)::text ORDER BY id) FROM activity"
+            " WHERE purpose = 'customer-at-risk' AND status = 'planned' GROUP BY account_id"
+        ):
+            outcome.tables["tasks of risks"][reader.text(account)] = str(reasons)
     await _read_ledger(databases, outcome, reader)
     outcome.silent_conflicts = await _silent_conflicts(databases, log)
     _read_log(log, outcome, reader)
-    for table in HOLD_SUGGESTIONS:
+    for table in (*HOLD_SUGGESTIONS, *OF_TASKS):
         outcome.tables.pop(table, None)
     for table in HOLD_ONBOARDINGS:
         rows = outcome.tables[table]

@@ -54,7 +54,7 @@ class Simulation:
                 Plan(plan.schedule, []),
                 is_restored=True,
                 fills_new_log=True,
-                has_suggestions=world.has_suggestions,
+                is_followed=world.is_followed,
             )
             only = await self._run(filled)
         except Violation as violation:

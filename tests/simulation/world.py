@@ -1,6 +1,7 @@
 """One run of the system: clients, relays, the log and all consumers, under one scheduler, with the faults of a plan."""
 
 import asyncio
+import contextlib
 import math
 import random
 from collections.abc import Sequence
@@ -16,8 +17,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response
 
 from event_contracts import codec
-from event_contracts.catalogue import SALES_DIRECTORY_TOPIC, SALES_TOPIC, SERVICE_DIRECTORY_TOPIC, SERVICE_TOPIC
+from event_contracts.catalogue import (
+    METRICS_TOPIC,
+    SALES_DIRECTORY_TOPIC,
+    SALES_TOPIC,
+    SERVICE_DIRECTORY_TOPIC,
+    SERVICE_TOPIC,
+)
 from event_contracts.sales import Deal
+from metrics_worker.jobs.targets import TargetEvaluator
 from metrics_worker.ledger.consumer import LedgerConsumer
 from metrics_worker.ledger.tables import CONSUMER as LEDGER
 from sales_api.from_service import CONSUMER as SALES_CONSUMER
@@ -39,6 +47,7 @@ from tests.simulation.databases import Database, Databases
 from tests.simulation.faults import (
     BETWEEN,
     CONSUMERS,
+    OF_RISKS,
     RELAYS,
     REPUBLISH,
     ClockJump,
@@ -53,13 +62,19 @@ from tests.simulation.faults import (
     Restore,
     SendFails,
 )
-from tests.simulation.histories import CREATING, VERBS, WAITING, Action, key_of, time_of
+from tests.simulation.histories import CREATING, LATER, VERBS, WAITING, Action, key_of, time_of
 from tests.simulation.memory_log import MemoryKafka, MemoryLog
 from tests.simulation.outcome import Outcome, read_outcome
 from tests.simulation.scheduler import Process, Run, Scheduler, SimulatedClock, current_process, ids_of
 
-TOPICS: Final = {SALES_TOPIC: 2, SALES_DIRECTORY_TOPIC: 2, SERVICE_TOPIC: 2, SERVICE_DIRECTORY_TOPIC: 1}
-EVENTS: Final = (SALES_TOPIC, SERVICE_TOPIC)
+TOPICS: Final = {
+    SALES_TOPIC: 2,
+    SALES_DIRECTORY_TOPIC: 2,
+    SERVICE_TOPIC: 2,
+    SERVICE_DIRECTORY_TOPIC: 1,
+    METRICS_TOPIC: 2,
+}
+EVENTS: Final = (SALES_TOPIC, SERVICE_TOPIC, METRICS_TOPIC)
 READS: Final = {
     ACCOUNTS: [SALES_TOPIC],
     NAMES: [SALES_DIRECTORY_TOPIC],
@@ -67,7 +82,7 @@ READS: Final = {
 }
 """The topics of each consumer."""
 READS_BETWEEN: Final = {
-    SALES_CONSUMER: [SERVICE_TOPIC],
+    SALES_CONSUMER: [SERVICE_TOPIC, METRICS_TOPIC],
     SALES_TIMELINE: [SERVICE_TOPIC],
     SERVICE_TIMELINE: [SALES_TOPIC],
 }
@@ -77,6 +92,7 @@ LOCKING: Final = frozenset({"erase", "erase_customer", "merge"})
 OTHERWISE: Final = {"won": "lost", "lost": "won"}
 """How deals end after a restore."""
 LATE_SECONDS: Final = 5.0
+NOTICED_SECONDS: Final = 5.0
 MAX_STEPS: Final = 6_000
 QUIET_SECONDS: Final = 90.0
 """Of simulated time, after the last write: by then all is in Kafka and in every copy, whatever was stopped."""
@@ -122,13 +138,14 @@ class World:
     is_republished: bool = False
     fills_new_log: bool = False
     """Whether this run is of new consumers and copies, on a log that is filled from the databases of another run."""
-    has_suggestions: bool = False
-    """Whether sales follows what service suggests, here or in that other run: otherwise fewer processes run."""
+    is_followed: bool = False
+    """Whether sales follows what service suggests and who is at risk, here or in that other run: otherwise fewer
+    processes run."""
     failure: str = ""
     """What an invariant that holds at every moment has found."""
 
     def __post_init__(self) -> None:
-        self.has_suggestions |= any(action.verb == "suggest" for action in self.plan.history)
+        self.is_followed |= any(action.verb in ("suggest", "reopen_ticket") for action in self.plan.history)
         self.scheduler = Scheduler(self.plan.schedule, ids="new log " if self.fills_new_log else "")
         self.scheduler.on_seam = self._strike
         self.scheduler.on_crash = self._settle
@@ -173,18 +190,40 @@ class World:
         for name in ("service-relay-1",) if self.fills_new_log else RELAYS:
             if not (self.is_reference and name.endswith("2")):
                 self.scheduler.add(name, self._relay(self._database_of(name)))
-        for name in (*CONSUMERS, *(BETWEEN if self.has_suggestions else ())):
+        if self.is_followed and not self.fills_new_log:
+            relay, jobs = OF_RISKS
+            self.scheduler.add(relay, self._relay(self.databases.metrics))
+            self.scheduler.add(jobs, self._jobs)
+        for name in (*CONSUMERS, *(BETWEEN if self.is_followed else ())):
             if not (self.is_reference and name.endswith("2")):
                 self.scheduler.add(name, self._consumer(name.rpartition("-")[0]))
 
     def _database_of(self, name: str) -> Database:
-        return self.databases.sales if name.startswith("sales") else self.databases.service
+        found: Database = getattr(self.databases, name.partition("-")[0])
+        return found
 
     def _relay(self, database: Database) -> Run:
         async def run(stop: asyncio.Event) -> None:
             await Relay(engine=database.engine, kafka=self.kafka, clock=self.clock).run(stop)
 
         return run
+
+    async def _jobs(self, stop: asyncio.Event) -> None:
+        """Evaluate who is at risk, again and again, as metrics-jobs does."""
+        evaluator = TargetEvaluator(self.databases.metrics.engine, VILNIUS)
+        evaluate = evaluator._risks._evaluate
+
+        async def evaluate_with_seams(*arguments: Any) -> None:
+            await self.scheduler.crash_point("evaluate")
+            await evaluate(*arguments)
+            await self.scheduler.crash_point("evaluated")
+
+        evaluator._risks._evaluate = evaluate_with_seams  # type: ignore[method-assign, assignment]
+        while True:
+            await self.scheduler.seam("wait", seconds=1.0)
+            # The job goes on after a failure.
+            with contextlib.suppress(DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+                await evaluator.run_once()
 
     def _consumer(self, group: str) -> Run:
         async def run(stop: asyncio.Event) -> None:
@@ -208,8 +247,8 @@ class World:
         sales = ServiceEvents(
             self.databases.sales.engine,
             self.kafka,
-            topics=[SERVICE_TOPIC],
             suggestion_days=0 if self.fills_new_log else ALWAYS,
+            risk_days=0 if self.fills_new_log else ALWAYS,
             clock=self.clock,
         )
         service = SalesCustomers(
@@ -261,6 +300,8 @@ class World:
             action = replace(action, how=OTHERWISE.get(action.how, action.how))
         claim = Claim(digest=key.encode(), fingerprint=b"")
         begin, is_contended = units_of_work(database.engine, process="simulation"), False
+        if action.how == LATER:
+            await self.scheduler.seam("wait", seconds=NOTICED_SECONDS)
         while True:
             await self.scheduler.seam("begin")
             try:
@@ -355,8 +396,8 @@ class World:
             yield [LogRecord(part.topic, (each.key or b"").decode(), each.value) for each in records], 1, 1
 
     async def _fill_log(self) -> None:
-        """Fill the log with what sales and service have published, and forget all that follows from a log."""
-        for database in (self.databases.sales, self.databases.service):
+        """Fill the log with what all have published, and forget all that follows from a log."""
+        for database in self.databases:
             async with database.session() as session:
                 for topic, key, payload in await session.fetch(
                     "SELECT topic, key, payload FROM published_event ORDER BY position"
@@ -376,7 +417,7 @@ class World:
 
     async def _set_clock(self, process: Process) -> None:
         """Let a relay find its database's clock at the simulated time: its lease expires by that."""
-        if process.name in RELAYS:
+        if process.name in (*RELAYS, OF_RISKS[0]):
             await self._database_of(process.name).set_clock(self.scheduler.now)
 
     async def _strike_between_steps(self) -> None:
@@ -438,16 +479,21 @@ class World:
     async def _unread(self) -> dict[str, int]:
         """Return what waits: rows in outboxes, records before consumers."""
         waiting: dict[str, int] = {}
-        for database in (self.databases.sales, self.databases.service):
+        for database in self.databases:
             async with database.session() as session:
                 waiting[f"outbox of {database.name}"] = await session.fetchval("SELECT count(*) FROM outbox")
+        if self.is_followed and not self.fills_new_log:
+            async with self.databases.metrics.session() as session:
+                waiting["reviews"] = await session.fetchval(
+                    "SELECT count(*) FROM risk_review WHERE day <= pg_catalog.now()::date"
+                )
         if not any(waiting.values()):
             stored: dict[tuple[str, str, int], int] = {}
             for database in self.databases:
                 async with database.session() as session:
                     rows = await session.fetch("SELECT consumer, topic, partition, next_offset FROM consumer_offset")
                 stored |= {(consumer, topic, partition): offset for consumer, topic, partition, offset in rows}
-            for consumer, topics in (READS | (READS_BETWEEN if self.has_suggestions else {})).items():
+            for consumer, topics in (READS | (READS_BETWEEN if self.is_followed else {})).items():
                 for part, end in self.log.ends(topics).items():
                     waiting[f"{part.topic}/{part.partition} before {consumer}"] = end - stored.get((consumer, *part), 0)
         return {name: count for name, count in waiting.items() if count}
