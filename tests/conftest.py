@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import settings
 
 from event_contracts.watermark import watermarks_topic
 from tandem_cli.issuer import ISSUER
@@ -18,6 +19,10 @@ from tests.support import CARELESS, Kafka, Postgres, eventually
 
 # Of the tokens that tests make; no API takes any without.
 os.environ.setdefault("AUTH_ISSUER", ISSUER)
+
+# The same examples in every run, and none fails for its time: `--hypothesis-profile default` looks for others.
+settings.register_profile("deterministic", derandomize=True, deadline=None)
+settings.load_profile("deterministic")
 
 WHOLE_SYSTEM = ("tests/e2e", "tests/faults")
 SERVERS = {"postgres", "kafka"}
