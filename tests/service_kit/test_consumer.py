@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from event_contracts.codec import UndecodableEvent
 from service_kit import telemetry
+from service_kit.consumer import consumer as consumer_module
 from service_kit.consumer.batch_size import BatchSize
 from service_kit.consumer.circuit_breaker import MAX_BAD, CircuitOpen, circuit_breaker
 from service_kit.consumer.consumer import Consumer
@@ -679,3 +680,40 @@ async def test_a_consumer_goes_on_when_another_one_is_frozen_amid_a_copy(
     async with frozen_amid_a_copy(log), log.reader().running():
         await log.holds(2)
     assert await log.numbers() == [1, 2]
+
+
+async def test_a_stop_waits_once_for_each_answer_of_a_broker_that_is_down(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = ("IDENTIFY_LIMIT_SECONDS", "COMMIT_LIMIT_SECONDS", "LEAVE_LIMIT_SECONDS")
+    assert sum(getattr(consumer_module, name) for name in limits) < 10
+    for name in limits:
+        monkeypatch.setattr(consumer_module, name, 0.2)
+    monkeypatch.setattr(consumer_module, "IDENTIFY_SECONDS", 0.0)
+    monkeypatch.setattr(consumer_module, "KAFKA_COMMIT_SECONDS", 0.0)
+    reader, stop = log.reader(), asyncio.Event()
+    asked: list[str] = []
+
+    def hanging(name: str) -> Callable[..., Any]:
+        async def hang(*_: object) -> None:
+            if name == "identify":
+                # Amid a turn, which would ask for more.
+                stop.set()
+            if stop.is_set():
+                asked.append(name)
+            await asyncio.Event().wait()
+
+        return hang
+
+    leave: Callable[..., Any] = AIOKafkaConsumer.stop
+    monkeypatch.setattr(AIOKafkaConsumer, "commit", hanging("commit"))
+    monkeypatch.setattr(AIOKafkaConsumer, "stop", hanging("leave"))
+    running = asyncio.create_task(reader.consumer.run(stop))
+    try:
+        await log.publish(texts(1))
+        await log.holds(1, 60)
+        monkeypatch.setattr(reader.consumer._clients, "identify", hanging("identify"))
+        await within(running, 60)
+    finally:
+        await leave(reader.consumer._kafka)
+    assert asked == ["identify", "commit", "leave"]

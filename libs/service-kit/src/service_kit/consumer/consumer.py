@@ -58,6 +58,11 @@ METADATA_MILLISECONDS = 30_000
 """How long partitions that were added to a topic may go unnoticed."""
 KAFKA_SECONDS: Final = 20
 KAFKA_COMMIT_SECONDS: Final = 1.0
+IDENTIFY_LIMIT_SECONDS: Final = 3.0
+COMMIT_LIMIT_SECONDS: Final = 2.0
+LEAVE_LIMIT_SECONDS: Final = 3.0
+"""How long a broker may leave a request without an answer that costs nothing. A stop waits for each once at most, and a
+process has to stop within ten seconds."""
 STORE_SECONDS: Final = 1.0
 """How long the stored offsets may lag behind by irrelevant records."""
 LOG_END_SECONDS: Final = 10.0
@@ -253,13 +258,13 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
             self._kafka.subscribe(topics=self._topics, listener=self)
             self._identified_at = self._committed_to_kafka_at = self._clock.monotonic()
             while not stop.is_set():
-                await self._run_once()
+                await self._run_once(stop)
             await self._commit_to_kafka()
         finally:
             await self._close()
 
-    async def _run_once(self) -> None:
-        """Take one turn: poll, process and commit, then see to what is due."""
+    async def _run_once(self, stop: asyncio.Event) -> None:
+        """Take one turn: poll, process and commit, then see to what is due, unless it is the last one."""
         await self._apply_circuit_breaker()
         if self._linger_seconds and self._prefetch is None:
             await self._clock.sleep(self._linger_seconds)
@@ -271,9 +276,12 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         await self._store_offsets()
         await self._report_lag()
         now = self._clock.monotonic()
-        if now - self._identified_at > IDENTIFY_SECONDS:
+        if now - self._identified_at > IDENTIFY_SECONDS and not stop.is_set():
             self._identified_at = now
             await self._require_same_log()
+        if stop.is_set():
+            # What was committed is committed to Kafka behind the last turn.
+            return
         if now - self._committed_to_kafka_at > KAFKA_COMMIT_SECONDS:
             self._committed_to_kafka_at = now
             await self._commit_to_kafka()
@@ -287,7 +295,7 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
             await asyncio.gather(prefetch, return_exceptions=True)
         with contextlib.suppress(Exception):
             # Leaving the group can hang while the broker is down.
-            await asyncio.wait_for(self._kafka.stop(), 5)
+            await asyncio.wait_for(self._kafka.stop(), LEAVE_LIMIT_SECONDS)
 
     # Poll
 
@@ -493,7 +501,7 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
         offsets = {part: offset for part, offset in self._next_offsets.items() if part in self._kafka.assignment()}
         if offsets != self._kafka_offsets:
             with contextlib.suppress(Exception):
-                await asyncio.wait_for(self._kafka.commit(offsets), 5)
+                await asyncio.wait_for(self._kafka.commit(offsets), COMMIT_LIMIT_SECONDS)
                 self._kafka_offsets = offsets
 
     # What is due now and then
@@ -518,7 +526,7 @@ class Consumer(ConsumerRebalanceListener, Generic[Decoded]):
     async def _require_same_log(self) -> None:
         """Raise ConnectionError when a topic was recreated: it may soon hold another record at our next offset."""
         try:
-            found = await asyncio.wait_for(self._clients.identify(self._topics), IDENTIFY_SECONDS)
+            found = await asyncio.wait_for(self._clients.identify(self._topics), IDENTIFY_LIMIT_SECONDS)
         except Exception as error:
             # A broker that is away proves nothing; its failure shows in reading from it.
             log.info("log_not_identified", consumer=self.name, error=repr(error))
