@@ -93,9 +93,12 @@ class BulkRead(ReadModel):
     """Each of them, in the order given."""
 
 
-def bulk_of(routers: Iterable[APIRouter]) -> APIRouter:
-    """Return the route that does what the given routers do with one record."""
-    operations = dict(_operations(routers))
+def bulk_of(routers: Iterable[APIRouter], *, singly: frozenset[str] = frozenset()) -> APIRouter:
+    """Return the route that does what the given routers do with one record, but for what is done `singly`.
+
+    Those are operations whose answer is what they are for: a report has none of it.
+    """
+    operations = {name: each for name, each in _operations(routers) if name not in singly}
     bulk = router("/bulk", "bulk")
 
     @bulk.post("", summary="Do an operation with many records")
