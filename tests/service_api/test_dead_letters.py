@@ -51,7 +51,7 @@ async def test_a_dead_letter_is_mended_and_sent_once_to_its_topic_under_its_own_
         assert (mended.status_code, mended.json()["version"], mended.headers["etag"]) == (200, 2, '"2"')
         # Another admin has seen it before it was mended.
         late = await admin.post(f"{at}/discard", json={"reason": "unreadable"}, headers={"If-Match": seen})
-        assert_problem(late, 412, "precondition-failed")
+        assert_problem(late, 412, "stale-version")
         assert (await admin.get(at, headers={"If-None-Match": '"2"'})).status_code == 304
         for _ in range(2):
             assert (await admin.post(f"{at}/send")).json()["status"] == "sent"

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import Path, Request, Response
+from fastapi import Path, Query, Request, Response
 
 from metrics_worker.api.parameters import LedgerReporting
 from metrics_worker.periods import queries, use_cases
@@ -75,7 +75,7 @@ async def export_restatements(
     work: Work,
     request: Request,
     reporting: LedgerReporting,
-    kpi: Code | None = None,
+    kpi: Annotated[Code | None, Query(description="Only those of this KPI.", examples=["revenue"])] = None,
     form: Form = "csv",
 ) -> Response:
     closed = await use_cases.closed_period(work, period)

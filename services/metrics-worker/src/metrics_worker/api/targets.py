@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final, Literal
 
 import sqlalchemy as sa
 from fastapi import Depends, Path, Query, Request, Response
+from pydantic import Field
 
 from metrics_worker.api.names import Named, NameReader, name_reader
 from metrics_worker.api.parameters import Filters, LedgerReporting
@@ -49,7 +50,7 @@ targets = Resource(
         "kpi": Code,
         "variant": Code,
         "dimension": Code,
-        "dimension_value": Name,
+        "dimension_value": Annotated[Name, Field(examples=["EMEA"])],
         "period": Literal["day", "week", "month", "quarter", "year"],
         "since": Day,
         "missed": Flag,
