@@ -1,6 +1,5 @@
 """Everything that is in the metrics database, by schema: importing it declares every table."""
 
-from metrics_worker import views
 from metrics_worker.api import stream_tickets
 from metrics_worker.customers import model as customers
 from metrics_worker.database import authoritative
@@ -13,6 +12,6 @@ from metrics_worker.webhooks import model as webhooks
 
 __all__ = ["TABLES", "authoritative", "derived"]
 
-DECLARED = (customers, periods, proofs, stream_tickets, targets, views, waiting, webhooks)
+DECLARED = (customers, periods, proofs, stream_tickets, targets, waiting, webhooks)
 TABLES = (*derived.sorted_tables, *authoritative.sorted_tables)
 """All of them, each after those that it refers to."""

@@ -37,11 +37,9 @@ def create(settings: SalesSettings) -> FastAPI:
     """Return the API of one process."""
     resources: list[Resource[Any]] = [
         *(accounts, leads, deals, activities, planning_rules, referrals, quotas),
-        *(products, list_values, exchange_rates, reps, teams, dead_letters),
+        *(products, list_values, exchange_rates, reps, teams),
     ]
-    nouns = [each.routes for each in resources]
-    custom_fields = custom_fields_of(Field, resources)
-    views = views_of(View, [*resources, custom_fields])
+    nouns = [*(each.routes for each in resources), dead_letters]
     app = create_app(
         title="Tandem sales",
         summary="Leads, deals and what leads to them.",
@@ -71,12 +69,12 @@ def create(settings: SalesSettings) -> FastAPI:
         engine=create_engine(settings, application="sales-api", prepares_once=False),
         routers=[
             *nouns,
-            views,
-            custom_fields.routes,
+            views_of(View, resources),
+            custom_fields_of(Field, resources),
             event_routes(resources),
             me_routes(Rep.table, RepRead),
             imports_of(nouns),
-            bulk_of([*nouns, custom_fields.routes, views]),
+            bulk_of(nouns),
         ],
         access=ACCESS,
     )
