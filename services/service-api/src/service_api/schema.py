@@ -16,7 +16,6 @@ from service_api import (
 from service_api.customers import model as customers
 from service_api.deliveries import model as deliveries
 from service_api.maintenance import model as maintenance
-from service_api.onboardings import model as onboardings
 from service_api.planning_rules import model as planning_rules
 from service_api.sla_policies import model as sla_policies
 from service_api.surveys import model as surveys
@@ -36,7 +35,6 @@ DECLARED = (
     surveys,
     *CARE,
     planning_rules,
-    onboardings,
     views,
     custom_fields,
 )

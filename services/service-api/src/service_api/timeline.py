@@ -8,7 +8,6 @@ from service_api.check_ins import CheckIn
 from service_api.customers.model import Customer
 from service_api.deliveries.model import Delivery
 from service_api.maintenance.model import Maintenance
-from service_api.onboardings.model import OnboardingStep
 from service_api.reviews import Review
 from service_api.surveys.model import Survey
 from service_api.tickets.model import Ticket
@@ -35,7 +34,6 @@ TIMELINE: Final = Timeline(
                 ("trainings", Training.table),
                 ("checkins", CheckIn.table),
                 ("maintenance", Maintenance.table),
-                ("onboardingsteps", OnboardingStep.table),
                 ("deliveries", Delivery.table),
                 ("reviews", Review.table),
                 ("upsells", UpsellSuggestion.table),

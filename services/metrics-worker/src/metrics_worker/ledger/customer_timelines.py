@@ -36,7 +36,6 @@ _REVIEWED: Final = tuple(
         RelationshipMeasures.breached,
         RelationshipMeasures.reopened,
         RelationshipMeasures.badly_rated,
-        RelationshipMeasures.promise_broken,
     )
 )
 
