@@ -62,30 +62,30 @@ class Kpis:
         return dict(answer.json())
 
 
-def client_of(stack: LocalStack, api: str) -> httpx.AsyncClient:
-    """Return a client of an API, as an analyst."""
-    headers = {"Authorization": f"Bearer {stack.token('analyst')}"}
+def client_of(stack: LocalStack, api: str, *roles: str) -> httpx.AsyncClient:
+    """Return a client of an API, as someone in these roles."""
+    headers = {"Authorization": f"Bearer {stack.token(*roles)}"}
     return httpx.AsyncClient(base_url=stack.urls[api], headers=headers, timeout=30)
 
 
 @pytest.fixture(scope="session")
 async def kpis(stack: LocalStack) -> AsyncIterator[Kpis]:
     """The KPIs over HTTP."""
-    async with client_of(stack, "metrics") as http:
+    async with client_of(stack, "metrics", "analyst") as http:
         yield Kpis(http)
 
 
 @pytest.fixture(scope="session")
 async def sales(stack: LocalStack) -> AsyncIterator[httpx.AsyncClient]:
     """sales-api over HTTP."""
-    async with client_of(stack, "sales") as http:
+    async with client_of(stack, "sales", "analyst") as http:
         yield http
 
 
 @pytest.fixture(scope="session")
 async def service(stack: LocalStack) -> AsyncIterator[httpx.AsyncClient]:
     """service-api over HTTP."""
-    async with client_of(stack, "service") as http:
+    async with client_of(stack, "service", "analyst") as http:
         yield http
 
 
@@ -94,14 +94,7 @@ async def managers(stack: LocalStack) -> AsyncIterator[dict[str, httpx.AsyncClie
     """Each API as the manager of its function uses it; metrics-api as service's."""
     roles = {"sales": "sales-manager", "service": "service-manager", "metrics": "service-manager"}
     async with AsyncExitStack() as opened:
-        yield {
-            api: await opened.enter_async_context(
-                httpx.AsyncClient(
-                    base_url=stack.urls[api], headers={"Authorization": f"Bearer {stack.token(role)}"}, timeout=30
-                )
-            )
-            for api, role in roles.items()
-        }
+        yield {api: await opened.enter_async_context(client_of(stack, api, role)) for api, role in roles.items()}
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,9 @@ import signal
 from datetime import UTC, datetime
 from typing import Any
 
-import httpx
-
 from tandem_cli.stack import LocalStack
 from tests.business import connected
+from tests.e2e.conftest import client_of
 from tests.support import eventually
 
 SECONDS = 60
@@ -15,8 +14,7 @@ SECONDS = 60
 
 async def test_fresh_as_of_stays_before_a_deal_that_a_stopped_relay_has_not_published(stack: LocalStack) -> None:
     business = connected(stack, seed=1)
-    headers = {"Authorization": f"Bearer {stack.token('analyst')}"}
-    async with httpx.AsyncClient(base_url=stack.urls["metrics"], headers=headers, timeout=30) as metrics:
+    async with client_of(stack, "metrics", "analyst") as metrics:
 
         async def answer(kpi: str) -> Any:
             found = await metrics.get(f"/v1/kpis/{kpi}")

@@ -12,6 +12,7 @@ import pytest
 
 from metrics_worker.webhooks.model import MOST_TRIES
 from tandem_cli.stack import LocalStack
+from tests.e2e.conftest import client_of
 from tests.metrics_worker.webhooks.receiver import Receiver, receiving
 from tests.support import eventually
 
@@ -61,11 +62,8 @@ class Company:
 async def company(stack: LocalStack) -> AsyncIterator[Company]:
     for process in PROCESSES:
         await asyncio.to_thread(stack.restart, process, env_overrides=LOCAL)
-    headers = {"Authorization": f"Bearer {stack.token('admin', 'sales-manager')}"}
-    async with (
-        httpx.AsyncClient(base_url=stack.urls["sales"], headers=headers, timeout=30) as sales,
-        httpx.AsyncClient(base_url=stack.urls["metrics"], headers=headers, timeout=30) as metrics,
-    ):
+    roles = ("admin", "sales-manager")
+    async with client_of(stack, "sales", *roles) as sales, client_of(stack, "metrics", *roles) as metrics:
         await sales.post("/v1/products", json={"code": "hooks", "name": "Hooks"})
         yield Company(stack, sales, metrics)
     for process in PROCESSES:

@@ -11,12 +11,6 @@ from tests.sales_api.sales import Body, Sales
 from tests.statements import statements_of
 
 
-@pytest.fixture(autouse=True)
-def _fields_stay_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was read once is not read again in the middle of a count."""
-    monkeypatch.setattr("service_kit.custom_fields.queries.REQUIRED_WITHIN_SECONDS", 3600.0)
-
-
 async def sent_by(sales: Sales, path: str, body: Body) -> list[str]:
     """The statements of one request with an idempotency key, after another one made the connection ready."""
     async with statements_of(sales.engine) as sent:

@@ -7,16 +7,9 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
-import pytest
 
 from tests.service_api.conftest import Service, a_customer, a_ticket
 from tests.statements import statements_of
-
-
-@pytest.fixture(autouse=True)
-def _fields_stay_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was read once is not read again in the middle of a count."""
-    monkeypatch.setattr("service_kit.custom_fields.queries.REQUIRED_WITHIN_SECONDS", 3600.0)
 
 
 async def sent_by(service: Service, client: httpx.AsyncClient, path: str, body: dict[str, Any]) -> list[str]:
