@@ -26,6 +26,7 @@ from service_kit.consumer.seen_sequences import SeenSequences, conflicting_event
 from service_kit.timeline.entries import is_mirrored, keep_entries
 from tests.event_contracts.strategies import MOMENTS, events
 from tests.sales_api.sales import Sales
+from tests.sales_api.test_risk_tasks import NOW, risk
 from tests.sales_api.test_suggestions import encoded, suggested
 
 FORGED = 150
@@ -48,7 +49,8 @@ def forged_records(customers: list[UUID]) -> list[bytes]:
         data: State = draws.draw(of.flatmap(events))
         known = draws.draw(st.none() | st.sampled_from(customers))
         if known is not None and isinstance(data, Risk):
-            data = msgspec.structs.replace(data, id=known)
+            judged_at = draws.draw(st.just(data.judged_at) | st.just(NOW))
+            data = msgspec.structs.replace(data, id=known, judged_at=judged_at)
         elif known is not None and hasattr(data, "customer_id"):
             data = msgspec.structs.replace(data, customer_id=known)
         found.append(
@@ -92,10 +94,15 @@ async def test_a_forged_record_makes_what_an_event_makes_and_stops_nothing(sales
                 for name in sorted(tables)
             }
 
+    forged = forged_records(customers)
+    # Among them what makes a lead and a task for certain: the drawn ones may all be of long ago, or be taken back.
+    another = (await sales.account(owner_id=(await sales.rep())["id"]))["id"]
+    forged[FORGED // 2 : 0] = [encoded(suggested(another), 1), encoded(risk(another, "unanswered-complaint"), 1)]
+
     untouched = (set(metadata.tables) - set(CONSUMERS.changes)) | LOCKED_ONLY
     before = await rows(untouched)
     failures = []
-    for value in forged_records(customers):
+    for value in forged:
         try:
             await consume(sales, value)
         except Exception as error:

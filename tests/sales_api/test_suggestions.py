@@ -66,7 +66,7 @@ def encoded(data: State, sequence: int) -> bytes:
         time=LATELY,
         recorded_time=datetime.now(UTC),
         sequence=sequence,
-        partition_key=data.customer_id,  # type: ignore[attr-defined]
+        partition_key=getattr(data, "customer_id", data.id),
     )
 
 
