@@ -476,6 +476,24 @@ async def test_an_onboarding_does_not_wait_for_the_copy_of_the_surviving_custome
     assert ticket["onboarding_deal_id"] == str(deal_id)
 
 
+async def test_an_onboarding_is_in_the_region_of_its_deal_whenever_the_merge_of_its_customer_is_read(
+    service: Service, manager: httpx.AsyncClient
+) -> None:
+    since = datetime.now(UTC) - timedelta(days=2)
+    found = []
+    for is_merged_first in (True, False):
+        gone, survivor, deal_id = new_id(), new_id(), new_id()
+        accounts = [record(registered(gone, region="west"), 1), record(registered(survivor, region="north"), 1)]
+        sold = won(gone, deal_id, closed_at=since, region="west", segment="smb")
+        rest = [record(merged(gone, survivor), 2), record(sold, 3)]
+        await consume(service, *accounts)
+        for each in rest if is_merged_first else reversed(rest):
+            await consume(service, each, onboarding_days=30)
+        onboarding = await onboarding_of(manager, deal_id)
+        found.append((onboarding["region"], onboarding["segment"]))
+    assert found == [("west", "smb"), ("west", "smb")]
+
+
 async def test_a_reopened_deal_is_not_delivered(service: Service, manager: httpx.AsyncClient) -> None:
     account_id, deal_id = new_id(), new_id()
     reopened = DealReopened(

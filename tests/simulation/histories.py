@@ -250,15 +250,17 @@ def _steady(chance: random.Random, client: str, name: str) -> list[Action]:
 
 
 def _fickle(chance: random.Random, client: str, name: str) -> list[Action]:
-    """A customer whose won deal is reopened."""
+    """A customer whose won deal is reopened, and who moves."""
     deal = f"{name}-deal"
-    return [
+    found = [
         Action(client, "register", name),
         Action(client, "open", deal, name, "100.00"),
         Action(client, "close", deal, how="won"),
         Action(client, "reopen", deal),
         Action(client, "close", deal, how=chance.choice(["lost", "lost", "won"])),
     ]
+    found.insert(chance.randint(1, len(found)), Action(client, "move", name, how="west"))
+    return found
 
 
 def _leaving(chance: random.Random, client: str, name: str) -> list[Action]:

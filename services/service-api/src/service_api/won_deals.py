@@ -77,8 +77,8 @@ async def copy_deals(
 
     A deal comes once at most, in its newest version, and only if it may have been won. It has one onboarding, however
     often its event comes; one that was won more than `onboarding_days` ago needs none: it comes from an import, or from
-    a replay. The onboarding of a deal that was taken back is cancelled, until the deal is won again; also where
-    both are in one batch, of which only the new win is seen.
+    a replay. It is in the region and segment that the deal was sold in. The onboarding of a deal that was taken back is
+    cancelled, until the deal is won again; also where both are in one batch, of which only the new win is seen.
     """
     found = {record.value.data.id: record.value for record in records}
     deals = {key: each.data for key, each in found.items() if isinstance(each.data, Deal)}
@@ -136,8 +136,9 @@ async def _onboard(work: UnitOfWork, deal_id: UUID, deal: Deal) -> None:
         channel="web",
         priority="normal",
         at=won.won_at,
-        region=customer.region,
-        segment=customer.segment,
+        # Those of the customer depend on what was read when: a merge, a move.
+        region=deal.region,
+        segment=deal.segment,
         product=deal.lines[0].product if len(deal.lines) == 1 else None,
         terms=await terms_for(work, "installation", "normal"),
         onboarding_deal_id=won.id,
