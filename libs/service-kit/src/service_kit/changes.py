@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol
 
-from pydantic import model_validator
+from pydantic import GetCoreSchemaHandler, model_validator
+from pydantic_core import CoreSchema
 
 from service_kit.entities import Recorded
 from service_kit.fields import StrictModel
@@ -16,8 +17,28 @@ class Versioned(Protocol):
     version: Any
 
 
+class NotNull:
+    """Makes an optional type one that only a field that is left out has as null: a null that is given is refused.
+
+    `Annotated[CustomerId | None, NotNull()] = Field(default_factory=left_out)`: rules read the field, and no value is
+    made up for it; the schema is that of the type itself.
+    """
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Return the schema of the type without null."""
+        schema = handler(source)
+        if schema["type"] != "nullable":
+            raise TypeError("NotNull is for an optional type: Annotated[X | None, NotNull()]")
+        without_null: CoreSchema = schema["schema"]
+        return without_null
+
+
+def left_out() -> None:
+    """Return what a field that is `NotNull` is when it is left out. A factory: a schema shows no default then."""
+
+
 class Change(StrictModel):
-    """The base of every partial update. The defaults of its fields are never used."""
+    """The base of every partial update. Rules ask the defaults of fields only where these are null."""
 
     elsewhere: ClassVar[Mapping[str, str]] = {}
     """Fields of the record that it does not change, each with the reason and what to do instead."""

@@ -28,7 +28,7 @@ from service_api.tables import Base
 from service_api.teams import Team
 from service_kit.aggregates import publish
 from service_kit.auth import Principal
-from service_kit.changes import Change
+from service_kit.changes import Change, NotNull, left_out
 from service_kit.entities import OfCustomer, Recorded, amended, column
 from service_kit.fields import (
     OccurredAt,
@@ -102,8 +102,8 @@ class RecordUpdate(Change):
 class OfCustomerUpdate(RecordUpdate):
     """What was recorded wrongly of something that may be another customer's."""
 
-    customer_id: CustomerId = Field(
-        default_factory=new_id,
+    customer_id: Annotated[CustomerId | None, NotNull()] = Field(
+        default_factory=left_out,
         description="The customer whom it is of, if it was recorded under another one; region and segment are theirs"
         " now, unless given.",
     )
@@ -215,11 +215,8 @@ async def amend(
     return record
 
 
-async def amend_work(
-    work: UnitOfWork, entity: type[W], record_id: UUID, body: DoneUpdate, by: Principal, expected: ExpectedVersion
-) -> W:
-    """Correct work, planned or done; the same again changes nothing. Raise `UnknownReference` (422)."""
-    record = await lock(work, entity, record_id, expected)
+async def amend_work(work: UnitOfWork, record: W, body: DoneUpdate, by: Principal) -> W:
+    """Correct locked work, planned or done; the same again changes nothing. Raise `UnknownReference` (422)."""
     at, changes = await amendment_of(work, record, body, by, since=record.changed_at)
     if changes:
         publish(work, record, record.amend(changes, at=at), at)

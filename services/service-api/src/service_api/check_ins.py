@@ -215,10 +215,9 @@ async def update_check_in(
     What a rule planned stays with its customer: 409.
     """
     check_in = await lock(work, CheckIn, check_in_id, expected)
-    is_moved = "customer_id" in body.model_fields_set and body.customer_id != check_in.customer_id
-    if is_moved and check_in.planning_rule_id is not None:
+    if check_in.planning_rule_id is not None and body.customer_id not in (None, check_in.customer_id):
         raise PlannedByRule("Cancel it; or correct the customer of the ticket that it follows, and it follows that.")
-    return check_ins.show(response, await amend_work(work, CheckIn, check_in_id, body, by, expected))
+    return check_ins.show(response, await amend_work(work, check_in, body, by))
 
 
 @check_ins.routes.post("/{check_in_id}/done", summary="Record that a planned check-in was done")

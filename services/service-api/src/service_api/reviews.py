@@ -177,7 +177,7 @@ async def update_review(
 ) -> ReviewRead:
     """Correct what was recorded wrongly: it counts as if it had been recorded so, on the same day."""
     review = await amend(work, Review, review_id, body, by, expected, event=ReviewAmended, since="reviewed_at")
-    if "customer_id" in body.model_fields_set:
+    if body.customer_id is not None:
         await move_planned(work, [review.id], review, happened_at(body.occurred_at, by, after=review.reviewed_at))
     if "score" in body.model_fields_set:
         await _follow(work, review, was_rated=True)

@@ -38,6 +38,7 @@ from service_kit.entities import column
 from service_kit.fields import Code, Identifier, Moment, examples
 from service_kit.history.own_events import OwnEvents
 from service_kit.lists.includes import included
+from service_kit.locking import lock
 from service_kit.occurrence import happened_at
 from service_kit.planned_work.model import WorkEvents, planned_work
 from service_kit.planned_work.overdue import overdue
@@ -218,7 +219,8 @@ async def update_training(
     expected: Expected,
 ) -> TrainingRead:
     """Correct what was recorded wrongly: it counts as if it had been recorded so, in the same days."""
-    return trainings.show(response, await amend_work(work, Training, training_id, body, by, expected))
+    training = await lock(work, Training, training_id, expected)
+    return trainings.show(response, await amend_work(work, training, body, by))
 
 
 @trainings.routes.post("/{training_id}/done", summary="Record that a planned training was done")

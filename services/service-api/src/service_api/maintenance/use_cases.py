@@ -156,7 +156,7 @@ async def update_maintenance(
     """Correct a visit, planned or done; the same again changes nothing. Raise `UnknownReference` (422)."""
     visit = await lock(work, Maintenance, maintenance_id, expected)
     was_due_on = visit.due_on
-    amended = await amend_work(work, Maintenance, maintenance_id, body, by, expected)
+    amended = await amend_work(work, visit, body, by)
     if amended.status == "planned":
         await _follow(work, amended, was_due_on)
     return amended
