@@ -168,3 +168,19 @@ async def test_a_message_about_an_onboarding_that_is_done_is_a_request_of_its_ow
     contact = await log(manager, onboarding, direction="inbound")
     request = (await manager.get(f"/v1/tickets/{contact['ticket_id']}")).json()
     assert (request["follow_up_to"], request["onboarding_deal_id"]) == (onboarding["id"], None)
+
+
+async def test_a_contact_corrected_only_in_its_seconds_leaves_one_audit_entry_and_none_of_its_ticket(
+    service: Service, manager: httpx.AsyncClient
+) -> None:
+    ticket = await a_ticket(manager)
+    contact = await log(manager, ticket, direction="inbound", talk_seconds=340)
+    path = f"/v1/tickets/{ticket['id']}"
+    before = (await manager.get(f"{path}/audit")).json()["items"]
+    corrected = await manager.patch(f"{path}/interactions/{contact['id']}", json={"talk_seconds": 300})
+    assert corrected.status_code == 200, corrected.text
+    changed = (await manager.get(f"{path}/interactions/{contact['id']}/audit")).json()["items"][0]
+    assert changed["changes"] == {"talk_seconds": [340, 300], "ticket_version": [2, 3]}
+    # The ticket counts the correction as an event of its own, but has the same fields as before.
+    assert (await manager.get(path)).json()["version"] == ticket["version"] + 2
+    assert (await manager.get(f"{path}/audit")).json()["items"] == before

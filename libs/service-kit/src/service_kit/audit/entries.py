@@ -100,11 +100,15 @@ def entry(
 
 
 def entries_of(actor: Actor, changes: Iterable[Change], new: Iterable[Entity]) -> list[tuple[Any, ...]]:
-    """Return the rows of changed and new entities; of those that are audited."""
-    changed = (change for change in changes if change.loaded.entity.binding.is_audited)
+    """Return the rows of changed and new entities; of those that are audited.
+
+    One of which only the version rose has none, as a ticket whose contact was corrected: the contact's says what changed.
+    """
+    audited = [change for change in changes if change.loaded.entity.binding.is_audited]
+    changed = [(change.loaded.entity, fields) for change in audited if (fields := updated(change))]
     created = (one for one in new if one.binding.is_audited)
     return [
-        *(_of_entity(actor, change.loaded.entity, "updated", updated(change)) for change in changed),
+        *(_of_entity(actor, entity, "updated", fields) for entity, fields in changed),
         *(_of_entity(actor, one, "created", _whole(one, is_before=False)) for one in created),
     ]
 
