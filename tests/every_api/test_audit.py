@@ -221,6 +221,8 @@ async def sales(api: Api) -> None:
     referral = await write("POST", "/v1/referrals", {"account_id": account["id"]})
     await write("PATCH", "/v1/referrals/{referral_id}", {"channel": "trade_show"}, referral_id=referral["id"])
     await write("POST", "/v1/accounts/{account_id}/merge", {"into": account["id"]}, account_id=other["id"])
+    await write("POST", "/v1/accounts/{account_id}/unmerge", {}, account_id=other["id"])
+    await write("POST", "/v1/accounts/{account_id}/merge", {"into": account["id"]}, account_id=other["id"])
     await write("POST", "/v1/accounts/{account_id}/erase", account_id=account["id"])
     await api.settle_dead_letters(OF_SALES, encoded_example("service.upsell-suggested"), "service.events")
     await api.import_one("accounts", {"name": "Casa Amarela"})

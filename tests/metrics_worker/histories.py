@@ -146,18 +146,24 @@ _KINDS = [_accounts, _leads, _deals, _deals, _quotas, _tickets, _surveys]
 
 
 @st.composite
-def histories(draw: st.DrawFn, accounts: int = 0) -> list[list[Delivery]]:
+def histories(draw: st.DrawFn, accounts: int = 0, *, unmerged: bool = True) -> list[list[Delivery]]:
     """For each of some subjects of all kinds, its states by rising sequence.
 
-    The first `accounts` of them are accounts, and then none are merged in a circle.
+    The first `accounts` of them are accounts, and then none are merged in a circle. Where none is `unmerged`, a merge
+    stays once it is there.
     """
     subjects = []
     for number in range(draw(st.integers(max(accounts, 1), 6))):
         kind = _accounts if number < accounts else draw(st.sampled_from(_KINDS))
         states = draw(st.lists(kind(UUID(int=1000 + 10 * number)), min_size=1, max_size=4))
         targets = [each for each in CUSTOMERS if not accounts or each == CUSTOMER or each.int > 1000 + 10 * number]
-        if kind is _accounts and (target := draw(st.sampled_from(targets) | st.none())) is not None:
-            # Once set it stays. Accounts merged in a circle, or into themselves, are a mistake that may happen.
+        # Accounts merged in a circle, or into themselves, are a mistake that may happen.
+        if kind is _accounts and unmerged:
+            drawn = [draw(st.sampled_from([None, *targets])) for _ in states]
+            states = [
+                msgspec.structs.replace(state, merged_into=target) for state, target in zip(states, drawn, strict=True)
+            ]
+        elif kind is _accounts and (target := draw(st.sampled_from(targets) | st.none())) is not None:
             since = draw(st.integers(0, len(states) - 1))
             states[since:] = [msgspec.structs.replace(state, merged_into=target) for state in states[since:]]
         subjects.append([(state, sequence) for sequence, state in enumerate(states, start=1)])
@@ -169,7 +175,7 @@ def interleavings(draw: st.DrawFn) -> list[list[Recorded]]:
     """A history in batches: each subject's states by rising sequence, but subjects in any order, as the partitions of
     two topics are read; each with the minute in which it was recorded, which rises within a subject only."""
     waiting: list[list[Recorded]] = []
-    for subject in draw(histories(accounts=2)):
+    for subject in draw(histories(accounts=2, unmerged=False)):
         minutes = sorted(draw(st.lists(st.integers(0, 5), min_size=len(subject), max_size=len(subject))))
         waiting.append([(*fact, minute) for fact, minute in zip(subject, minutes, strict=True)])
     batches: list[list[Recorded]] = [[]]

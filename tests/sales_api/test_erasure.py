@@ -6,7 +6,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from event_contracts.sales import AccountErased, AccountMerged, DealErased, LeadErased
+from event_contracts.sales import AccountErased, AccountMerged, AccountUnmerged, DealErased, LeadErased
 from service_kit.outbox import outbox
 from tests.sales_api.sales import ABSENT, Sales, reference
 from tests.service_kit.conftest import assert_problem
@@ -132,6 +132,31 @@ async def test_an_account_is_merged_into_another_of_the_same_customer(sales: Sal
     assert_problem(await sales.send("POST", f"{path}/erase", role="sales-manager"), 409, "account-already-merged")
     await sales.send("POST", f"/v1/accounts/{other['id']}/erase", role="sales-manager")
     assert (await sales.get(path))["name"] is None
+
+
+async def test_a_merge_is_taken_back_and_the_account_is_a_customer_of_its_own_again(sales: Sales) -> None:
+    one, other, third = [await sales.account() for _ in range(3)]
+    path = f"/v1/accounts/{one['id']}"
+    assert_problem(await sales.send("POST", f"{path}/unmerge", {}), 409, "account-not-merged")
+    await sales.post(f"{path}/merge", {"into": other["id"]})
+    assert_problem(await sales.send("POST", f"{path}/unmerge", {}, role="sales-rep"), 403, "forbidden")
+    stale = await sales.send("POST", f"{path}/unmerge", {}, if_match='"1"')
+    assert stale.status_code == 412
+    early = {"occurred_at": one["registered_at"]}
+    assert_problem(await sales.send("POST", f"{path}/unmerge", early), 409, "occurred-too-early")
+
+    back = await sales.post(f"{path}/unmerge", {})
+    assert (back["merged_into"], back["version"]) == (None, 3)
+    event = (await sales.events_of(one["id"], "accounts"))[-1].data
+    assert isinstance(event, AccountUnmerged)
+    assert (event.id, event.merged_into) == (UUID(one["id"]), None)
+    # It does business again, and may be merged into the one that it is.
+    assert (await sales.deal(account_id=one["id"]))["account_id"] == one["id"]
+    assert (await sales.post(f"{path}/merge", {"into": third["id"]}))["merged_into"] == third["id"]
+    await sales.send("POST", f"/v1/accounts/{third['id']}/erase", role="sales-manager")
+    assert_problem(await sales.send("POST", f"{path}/unmerge", {}), 409, "account-already-erased")
+    missing = await sales.send("POST", f"/v1/accounts/{ABSENT}/unmerge", {})
+    assert_problem(missing, 404, "not-found")
 
 
 async def test_an_account_is_not_merged_into_itself_or_a_missing_one(sales: Sales) -> None:

@@ -233,6 +233,14 @@ async def test_merged_accounts_are_on_one_timeline_and_erasure_takes_the_names(s
     assert [each["record"]["title"] for each in found if each["record"]["id"] == deal["id"]] == [text]
     # The one that was merged keeps what was its own.
     assert {each["customer_id"] for each in await timeline(sales, merged["id"])} == {merged["id"]}
+    # What is taken back out of the middle comes back with all that was merged into it.
+    await sales.post(f"/v1/accounts/{between['id']}/unmerge", {})
+    assert {each["customer_id"] for each in await timeline(sales, survivor["id"])} == {survivor["id"]}
+    of_between = await timeline(sales, between["id"])
+    assert {each["customer_id"] for each in of_between} == {merged["id"], between["id"]}
+    assert of_between[0]["kind"] == "sales.account-unmerged"
+    await sales.post(f"/v1/accounts/{between['id']}/merge", {"into": survivor["id"]})
+    found = await timeline(sales, survivor["id"])
 
     await sales.post(f"/v1/accounts/{survivor['id']}/erase", {}, role="sales-manager")
     answer = await sales.send("GET", f"/v1/accounts/{survivor['id']}/timeline")

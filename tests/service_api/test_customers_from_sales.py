@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from event_contracts import codec
 from event_contracts.catalogue import Correction, State, correction_of, event_type_of
 from event_contracts.directory import SalesDirectoryEntrySet
-from event_contracts.sales import AccountMerged, AccountRegistered, AccountUpdate, AccountUpdated
+from event_contracts.sales import AccountMerged, AccountRegistered, AccountUnmerged, AccountUpdate, AccountUpdated
 from service_api.customers.from_sales import (
     ACCOUNTS,
     NAMES,
@@ -271,6 +271,23 @@ async def test_new_records_are_for_the_surviving_customer_of_a_merge(
     seen = {"ticket_id": before["id"], "product": "desk"}
     suggested = await agent.post("/v1/upsell-suggestions", json=seen | {"customer_id": str(survivor)})
     assert suggested.status_code == 201, suggested.text
+
+
+async def test_a_customer_whose_merge_sales_took_back_is_served_as_its_own_again(
+    service: Service, agent: httpx.AsyncClient
+) -> None:
+    back, survivor = new_id(), new_id()
+    unmerged = AccountUnmerged(**msgspec.structs.asdict(registered(back)))
+    states = [registered(back), merged(back, survivor), unmerged]
+    await copied(service.engine, copy_accounts, [record(registered(survivor), 1)])
+    for sequence, state in enumerate(states, start=1):
+        await copied(service.engine, copy_accounts, [record(state, sequence)])
+    # It is delivered once more, and is not newer than what is known.
+    await copied(service.engine, copy_accounts, [record(merged(back, survivor), 2)])
+    assert (await agent.get(f"/v1/customers/{back}")).json()["merged_into"] is None
+    assert (await agent.get(f"/v1/customers?merged_into={survivor}")).json()["items"] == []
+    new = {"kind": "problem", "channel": "web", "customer_id": str(back)}
+    assert (await agent.post("/v1/tickets", json=new)).status_code == 201
 
 
 class Topics:

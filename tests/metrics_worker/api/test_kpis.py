@@ -1,17 +1,23 @@
 """The answers of the API about a ledger of known facts, to the unit."""
 
+from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
-from tests.metrics_worker.conftest import Metrics
+from event_contracts.catalogue import State
+from metrics_worker.kpis.catalogue import KPIS
+from tests.metrics_worker.conftest import MARCH, Metrics, answers_to
 from tests.metrics_worker.facts import (
     CUSTOMER,
     OTHER_REP,
     REP,
     VILNIUS,
     account,
+    activity,
+    check_in,
     deal,
     decoded,
     delivery,
@@ -20,12 +26,15 @@ from tests.metrics_worker.facts import (
     lead,
     line,
     logged,
+    maintenance,
     moment,
     quota,
     referral,
     review,
     survey,
     ticket,
+    training,
+    upsell,
 )
 
 
@@ -380,6 +389,60 @@ async def test_rates_per_customer_count_the_remaining_customers(metrics: Metrics
     # Two of the three turn out to be one.
     await metrics.ingest((account(id=customers[0].id, merged_into=customers[1].id), 2))
     assert brief(await metrics.ask("referral_rate")) == ("0.5", 1, 2)
+
+
+def _numbers(answers: Iterable[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    return [
+        (each["kpi"], each["variant"], *brief(each), {group["key"]: brief(group) for group in each["groups"] or ()})
+        for each in answers
+    ]
+
+
+async def test_every_kpi_answers_after_a_merge_and_its_undoing_as_before_the_merge(metrics: Metrics) -> None:
+    back, stays = account(segment="retail"), account(registered_at=moment("2026-02-01"))
+    of_both: list[State | tuple[State, int]] = []
+    for customer in (back.id, stays.id):
+        contact = interaction(customer_id=customer)
+        of_both += [
+            deal(line("desk", 1, "100"), stage="won", account_id=customer, closed_at=moment("2026-03-04")),
+            deal(line("lamp", 1, "30"), stage="won", account_id=customer, closed_at=moment("2026-03-20")),
+            deal(line("lamp", 1, "40"), stage="lost", account_id=customer),
+            deal(line("chair", 1, "50"), account_id=customer),
+            lead(account_id=customer, converted_at=moment("2026-03-11"), status="converted"),
+            activity(account_id=customer),
+            referral(account_id=customer),
+            ticket(customer_id=customer, kind="presales_question", opened_at=moment("2026-03-02")),
+            ticket(customer_id=customer, reopened_at=moment("2026-03-12"), reopen_count=1),
+            logged(contact, customer_id=customer),
+            survey(customer_id=customer, answered_at=moment("2026-03-12"), score=1, recommendation=2, effort=5),
+            training(customer_id=customer),
+            check_in(customer_id=customer),
+            maintenance(customer_id=customer),
+            upsell(customer_id=customer),
+            delivery(customer_id=customer),
+            review(customer_id=customer),
+        ]
+    await metrics.ingest(back, stays, *of_both)
+    questions = [
+        (kpi.name, {"variant": variant, **asked})
+        for kpi in KPIS.values()
+        for variant in kpi.variants
+        for asked in (
+            {},
+            *(
+                ({"customer": str(back.id)}, {"customer": str(stays.id)}, {"group_by": "customer"})
+                if "customer" in kpi.dimensions
+                else ()
+            ),
+        )
+    ]
+    before = _numbers(await answers_to(questions, metrics.client, MARCH))
+    assert sum(each[2] not in (None, "0") for each in before) > len(KPIS), "the history moves most of them"
+    await metrics.ingest((msgspec.structs.replace(back, merged_into=stays.id), 2))
+    merged = _numbers(await answers_to(questions, metrics.client, MARCH))
+    assert {each[0] for each in before} > {each[0] for each in before if each not in merged} > set()
+    await metrics.ingest((back, 3))
+    assert _numbers(await answers_to(questions, metrics.client, MARCH)) == before
 
 
 async def test_promises_kept_fall_back_to_null_where_nothing_was_promised(metrics: Metrics) -> None:

@@ -91,6 +91,22 @@ async def test_what_a_merge_moved_leads_to_the_event_of_the_account(metrics: Met
     assert {each["links"]["record"] for each in items} == {f"{SERVICE}/v1/tickets/{opened.id}"}
 
 
+async def test_what_came_back_by_the_end_of_a_merge_leads_to_the_events_of_the_account(metrics: Metrics) -> None:
+    gone, survivor = account(), account()
+    opened = ticket(customer_id=gone.id)
+    [merge] = all_decoded([(account(id=gone.id, merged_into=survivor.id), 2)])
+    [end] = all_decoded([(gone, 3)])
+    [change] = all_decoded([(account(id=gone.id, segment="retail"), 4)])
+    await metrics.apply(all_decoded([gone, survivor, opened]), [merge], [end], [change])
+    of_accounts = {str(merge.event_id), str(end.event_id)}
+    for customer in (gone, survivor):
+        items = await links(metrics, "tickets_opened", customer=str(customer.id))
+        moved = [each for each in items if each["event_id"] in of_accounts]
+        assert {each["event_id"] for each in moved} == of_accounts
+        assert {event_of(each) for each in moved} == {SALES}
+        assert {event_of(each) for each in items if each not in moved} <= {SERVICE}
+
+
 @pytest.mark.parametrize("kind", [kind for kind in EVENT_KINDS if kind.has_postings], ids=lambda kind: kind.name)
 def test_the_record_of_every_kind_has_an_address(kind: Kind) -> None:
     address = record_address(kind, CUSTOMER, {CUSTOMER: CUSTOMER}, ApiAddresses(SALES, SERVICE))

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import itertools
 import tracemalloc
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
@@ -479,6 +480,80 @@ async def test_a_merge_that_a_restore_took_back_is_undone_with_what_it_moved(eng
     merged_again = corrected(merged, 2, "restored", epoch=2)
     await ingest(engine, merged_again)
     await require_exact(engine, [*expected, *merged_again])
+
+
+def sold_and_served(customer: UUID) -> list[tuple[State, int]]:
+    """What counts for a customer: deals of two days and a ticket that was reopened."""
+    first, second = moment("2026-03-02T08:00"), moment("2026-03-09T08:00")
+    return [
+        (deal(line("desk", 1, "100"), stage="won", account_id=customer, closed_at=first), 2),
+        (deal(line("lamp", 1, "30"), stage="won", account_id=customer, closed_at=second), 2),
+        (ticket(customer_id=customer, opened_at=first, reopened_at=second, reopen_count=1), 1),
+    ]
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 100])
+async def test_a_customer_taken_out_of_a_chain_of_merges_brings_back_its_own(engine: AsyncEngine, size: int) -> None:
+    first, between, last = (account(id=UUID(int=number)) for number in (3, 2, 1))
+    facts = [fact for each in (first, between, last) for fact in sold_and_served(each.id)]
+    log: list[tuple[State, int]] = [
+        *((each, 1) for each in (first, between, last)),
+        *facts,
+        (msgspec.structs.replace(first, merged_into=between.id), 2),
+        (msgspec.structs.replace(between, merged_into=last.id), 2),
+        *sold_and_served(first.id),
+        (between, 3),
+        *sold_and_served(first.id),
+        *sold_and_served(between.id),
+        (first, 3),
+        *sold_and_served(first.id),
+    ]
+    for start in range(0, len(log), size):
+        await ingest(engine, all_decoded(log[start : start + size]))
+        await require_exact(engine, all_decoded(log[: start + size]))
+
+
+async def test_two_merges_of_a_chain_are_undone_in_one_batch(engine: AsyncEngine) -> None:
+    customers = [account(id=UUID(int=number)) for number in (4, 3, 2, 1)]
+    facts = [fact for each in customers for fact in sold_and_served(each.id)]
+    merged: list[tuple[State, int]] = [
+        (msgspec.structs.replace(gone, merged_into=into.id), 2) for gone, into in itertools.pairwise(customers)
+    ]
+    await ingest(engine, all_decoded([*((each, 1) for each in customers), *facts]), all_decoded(merged))
+    undone: list[tuple[State, int]] = [(customers[1], 3), (customers[0], 3)]
+    await ingest(engine, all_decoded(undone))
+    await require_exact(engine, all_decoded([*((each, 1) for each in customers), *facts, *merged, *undone]))
+
+
+async def test_a_customer_goes_from_one_merge_to_another_in_one_batch(engine: AsyncEngine) -> None:
+    """With facts of all three in the same batch: what it leaves behind and what it joins change at once."""
+    moving, former, later = account(), account(), account()
+    facts = [fact for each in (moving, former, later) for fact in sold_and_served(each.id)]
+    log: list[tuple[State, int]] = [
+        *((each, 1) for each in (moving, former, later)),
+        *facts,
+        (msgspec.structs.replace(moving, merged_into=former.id), 2),
+    ]
+    await ingest(engine, *(all_decoded([each]) for each in log))
+    batch: list[tuple[State, int]] = [
+        *sold_and_served(former.id),
+        (moving, 3),
+        (msgspec.structs.replace(moving, merged_into=later.id), 4),
+        *sold_and_served(moving.id),
+        *sold_and_served(later.id),
+    ]
+    await ingest(engine, all_decoded(batch))
+    await require_exact(engine, all_decoded([*log, *batch]))
+    await ingest(engine, all_decoded([(moving, 5)]))
+    await require_exact(engine, all_decoded([*log, *batch, (moving, 5)]))
+
+
+async def test_a_merge_that_comes_after_its_undoing_changes_nothing(engine: AsyncEngine) -> None:
+    back, stays = account(), account()
+    merge = (msgspec.structs.replace(back, merged_into=stays.id), 2)
+    facts = [*sold_and_served(back.id), *sold_and_served(stays.id)]
+    await ingest(engine, all_decoded([back, stays, *facts]), all_decoded([(back, 3)]), all_decoded([merge]))
+    await require_exact(engine, all_decoded([back, stays, *facts, (back, 3)]))
 
 
 async def require_exact(engine: AsyncEngine, states: list[SubjectState]) -> None:

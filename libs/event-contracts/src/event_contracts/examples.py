@@ -534,7 +534,8 @@ def examples() -> Mapping[str, Example]:
             fields=["priority"],
         ),
         _example("sales.account-merged", "2026-06-01T09:00:00Z", 3, _ACCOUNT_ID, _ACCOUNT_MERGED),
-        _example("sales.account-erased", _ERASED_AT, 4, _ACCOUNT_ID, _ACCOUNT_PASSED_ON | _ERASED),
+        _example("sales.account-unmerged", "2026-06-02T09:00:00Z", 4, _ACCOUNT_ID, _ACCOUNT_PASSED_ON),
+        _example("sales.account-erased", _ERASED_AT, 5, _ACCOUNT_ID, _ACCOUNT_PASSED_ON | _ERASED),
         _example("sales.lead-erased", _ERASED_AT, 7, _LEAD_ID, _LEAD_CONVERTED | _ERASED),
         _example("sales.deal-erased", _ERASED_AT, 6, _ACCOUNT_ID, _DEAL_AMENDED | _ERASED),
         _example(

@@ -32,7 +32,7 @@ class Account(State, frozen=True, kw_only=True):
     referred_by: UUID | None = None
     """The customer who recommended us to this one."""
     merged_into: UUID | None = None
-    """The account of the same customer that survives the merge; never reset."""
+    """The account of the same customer that survives the merge; null again once the merge was taken back."""
     erased_at: Moment | None = None
     """When names and texts were erased. Ids, codes and amounts remain, and so do the sums."""
     custom: CustomValues | None = None
@@ -60,6 +60,14 @@ class AccountUpdated(Account, frozen=True, kw_only=True):
 @event("sales.account-merged", topic=SALES_TOPIC, subject_kind="accounts")
 class AccountMerged(Account, frozen=True, kw_only=True):
     """The account was merged: everything it did counts for `merged_into` from now on."""
+
+
+@event("sales.account-unmerged", topic=SALES_TOPIC, subject_kind="accounts")
+class AccountUnmerged(Account, frozen=True, kw_only=True):
+    """The account's merge was taken back: `merged_into` is null again, and what names the account counts for itself.
+
+    What was recorded under the surviving account meanwhile stays with that one.
+    """
 
 
 @event("sales.account-erased", topic=SALES_TOPIC, subject_kind="accounts")

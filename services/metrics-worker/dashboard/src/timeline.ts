@@ -19,6 +19,7 @@ export const DEEDS = {
   "sales.account-registered": ["customer", "new"],
   "sales.account-updated": ["customer", "changed"],
   "sales.account-merged": ["customer", "merged"],
+  "sales.account-unmerged": ["customer", "unmerged"],
   "sales.account-erased": ["customer", "erased"],
   "sales.lead-created": ["lead", "new"],
   "sales.lead-assigned": ["lead", "assigned"],

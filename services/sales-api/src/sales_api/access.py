@@ -50,7 +50,7 @@ ACCESS: Final = AccessTable(
         write=(
             rule("register_account", _SELLERS),
             rule("update_account", _OWNERS),
-            rule("merge_account", _MANAGERS),
+            rule("merge_account unmerge_account", _MANAGERS),
             rule("erase_account", {"sales-manager": ALL}),
         ),
         audit=rule("get_account_audit", _AUDITORS),

@@ -51,10 +51,10 @@ class _Source(NamedTuple):
 
 
 async def links_of(connection: AsyncConnection, rows: Sequence[Any], addresses: ApiAddresses) -> list[Links]:
-    """Return the links of rows of `PostingsBehind`, in their order, by at most five statements.
+    """Return the links of rows of `PostingsBehind`, in their order, by at most seven statements.
 
-    A posting of a customer's timeline leads to the deal, ticket or survey that changed it. What moved by a merge leads
-    to the event of the account, whatever it is a posting of.
+    A posting of a customer's timeline leads to the deal, ticket or survey that changed it. What moved by a merge, or by
+    the end of one, leads to the event of the account, whatever it is a posting of.
     """
     on_timelines = await _sources_on_timelines(connection, rows)
     of_accounts = await _events_of_accounts(connection, rows)
@@ -93,17 +93,21 @@ async def _sources_on_timelines(connection: AsyncConnection, rows: Sequence[Any]
     customers = {row.subject_id for row in rows if KINDS[row.kind] is RELATIONSHIP}
     if not customers:
         return {}
+    entries = await _entries_of(connection, customers, {row.event_id for row in rows})
+    return {entry.event_id: _Source(KIND_BY_NAME[entry.kind], entry.subject_id) for entry in entries}
+
+
+async def _entries_of(connection: AsyncConnection, customers: Set[UUID], events: Set[UUID]) -> Sequence[TimelineEntry]:
+    """Return what these events changed on the timelines of these customers."""
     survivors = {*(await survivors_of(connection, customers)).values()}
     # An entry is an array whose second member is its event.
     event_id = sa.cast(sa.cast(sa.func.convert_from(timeline_entry.c.entry, "UTF8"), sa.JSON)[1].as_string(), sa.Uuid)
     encoded = await connection.execute(
         sa.select(timeline_entry.c.entry).where(
-            _is_one_of(timeline_entry.c.customer, survivors | customers),
-            _is_one_of(event_id, {row.event_id for row in rows}),
+            _is_one_of(timeline_entry.c.customer, survivors | customers), _is_one_of(event_id, events)
         )
     )
-    entries = map(_ENTRY.decode, encoded.scalars())
-    return {entry.event_id: _Source(KIND_BY_NAME[entry.kind], entry.subject_id) for entry in entries}
+    return [_ENTRY.decode(entry) for entry in encoded.scalars()]
 
 
 async def _events_of_accounts(connection: AsyncConnection, rows: Sequence[Any]) -> set[UUID]:
@@ -119,7 +123,22 @@ async def _events_of_accounts(connection: AsyncConnection, rows: Sequence[Any]) 
         _is_one_of(subject_state.c.id, customers),
         _is_one_of(subject_state.c.event_id, events),
     )
-    return {*(await connection.execute(sa.union(merges, newest))).scalars()}
+    known = {*(await connection.execute(sa.union(merges, newest))).scalars()}
+    # Of a merge that was undone since, only the timeline of the customer that came back knows the event.
+    subjects = {row.subject_id for row in moved}
+    of_subject = sa.cast(sa.func.convert_from(subject_state.c.state, "UTF8"), sa.JSON)["customer_id"].as_string()
+    named = await connection.execute(
+        sa.select(of_subject)
+        .distinct()
+        .where(
+            _is_one_of(subject_state.c.id, subjects),
+            subject_state.c.kind.in_({KINDS[row.kind].name for row in moved}),
+            subject_state.c.state.is_not(None),
+        )
+    )
+    customers |= {UUID(customer) for customer in named.scalars() if customer is not None}
+    entries = await _entries_of(connection, customers, events - known)
+    return known | {entry.event_id for entry in entries if entry.kind == _ACCOUNT.name}
 
 
 async def _tickets_of(connection: AsyncConnection, rows: Sequence[Any]) -> dict[UUID, UUID]:

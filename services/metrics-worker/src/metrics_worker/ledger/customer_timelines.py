@@ -225,15 +225,16 @@ async def extend_timelines(
 ) -> TimelineChanges:
     """Lock the timelines of the surviving customers, add entries to them, and return what that changes.
 
-    `new` are the merges that `added` includes, and `known` those before them.
+    `new` are the merges that `added` includes, and `known` those before them, also those that it undoes.
     """
     if not added:
         return TimelineChanges([], [])
     before, after = links_of(known), links_of(known | new)
-    parts = _parts(added, new, before, after)
+    parts = _united(_parts(added, new, before, after))
+    survivors = {part: survivor for survivor, of_survivor in parts.items() for part in of_survivor}
     by_survivor: dict[UUID, list[TimelineEntry]] = defaultdict(list)
     for entry in added:
-        by_survivor[survivor_of(entry.customer, after)].append(entry)
+        by_survivor[survivors[survivor_of(entry.customer, before)]].append(entry)
     timelines = await _read(driver, parts, by_survivor)
     found: list[Change] = []
     for survivor in sorted(parts):
@@ -279,15 +280,30 @@ def _parts(
     return parts
 
 
+def _united(parts: Mapping[UUID, set[UUID]]) -> dict[UUID, set[UUID]]:
+    """Return the timelines with those as one that share a part.
+
+    They do where a customer comes from the one timeline to the other: its merge into one customer was undone, and it
+    is merged into another. What it leaves behind changes too.
+    """
+    united: dict[UUID, set[UUID]] = {}
+    for survivor in sorted(parts):
+        found = set(parts[survivor])
+        for other in [each for each, of_other in united.items() if of_other & found]:
+            found |= united.pop(other)
+        united[survivor] = found
+    return united
+
+
 async def _join(driver: asyncpg.Connection, gone: set[UUID], survivor: UUID) -> None:
     if gone:
         await driver.execute(_MERGE_ENTRIES, list(gone), survivor, timeout=BULK_SECONDS)
         await driver.execute(_MERGE_TIMELINES, list(gone), survivor)
 
 
-async def split_timelines(driver: asyncpg.Connection, lost: Iterable[Merge], new: Merges) -> None:
-    """Store apart again the entries of customers whose merges were taken back; the caller has locked all merges."""
-    stored = {each.merged_into for each in lost} | {each.customer for each in lost}
+async def split_timelines(driver: asyncpg.Connection, undone: Sequence[Merge], new: Merges) -> None:
+    """Store apart again the entries of customers whose merges were undone; the caller has locked all merges."""
+    stored = {each.merged_into for each in undone} | {each.customer for each in undone}
     stored |= {each.merged_into for each in new.values()}
     stored |= {merge.merged_into for merge in (await merges_of(driver, stored)).values()}
     rows = await driver.fetch(_NAMED, list(stored))

@@ -4,8 +4,11 @@ Postings are always written under the customer that a subject names. Those of a 
 posted under the remaining one, as of the merge or, where they came later, as of their own event. So the ledger of every
 past moment shows the customers of that moment, whichever came first, the merge or what it moves.
 
-A merge is never undone by its service, but lost by it: when a restored database corrects the account, the postings of
-the subjects that name it move back, as of the correction.
+A merge is undone when its service takes it back, or has lost it: a restored database corrects the account then. The
+postings of the subjects that name the account move back, as of that event or, where they came later, as of their own.
+What names the remaining customer stays there, whenever it was recorded. A merge and its undoing in one batch move
+nothing, and what arrives after the undoing is posted under the customer that it names, also where it was recorded
+before: the ledger of the moments between the two does not show those under the remaining customer.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -107,7 +110,7 @@ def merges_in(histories: Iterable[Sequence[SubjectState]], known: Mapping[UUID, 
         last = target_of(steps[-1])
         for step in steps:
             target = target_of(step)
-            # One that a later state takes back was lost by its service.
+            # One that a later state takes back is undone already.
             if target is not None and target == last and step.subject_id not in known and step.subject_id not in found:
                 merge = Merge(step.subject_id, target, step.event_id, step.time, step.recorded_time)
                 found[step.subject_id] = merge
@@ -120,8 +123,8 @@ def target_of(account: SubjectState) -> UUID | None:
     return target
 
 
-async def undo_lost(driver: asyncpg.Connection, states: Iterable[SubjectState], known: Merges) -> Merges:
-    """Undo the known merges that a batch's accounts take back; return them."""
+async def undo(driver: asyncpg.Connection, states: Iterable[SubjectState], known: Merges) -> Merges:
+    """Undo the known merges that a batch's accounts no longer have; return them."""
     newest: dict[UUID, SubjectState] = {}
     for state in states:
         if state.kind.name == "account" and state.subject_id in known:
@@ -134,16 +137,18 @@ async def undo_lost(driver: asyncpg.Connection, states: Iterable[SubjectState], 
     await driver.execute(_ALONE)
     stored = await driver.fetch(_VERSIONS, [each.subject_id for each in candidates])
     versions = {row["id"]: (row["epoch"], row["sequence"]) for row in stored}
-    lost = [each for each in candidates if each.version > versions.get(each.subject_id, (0, 0))]
+    undone = [each for each in candidates if each.version > versions.get(each.subject_id, (0, 0))]
     links = links_of(known)
-    for account in lost:
+    for account in undone:
         survivor = survivor_of(account.subject_id, links)
         named = [row["customer"] for row in await driver.fetch(_MERGED_INTO, account.subject_id)]
         for kind in MOVED_KINDS:
             moved = (survivor, account.subject_id, account.event_id, account.time, account.recorded_time, named)
             await driver.execute(_MOVE_BACK[kind], *moved, timeout=SECONDS)
         await driver.execute("DELETE FROM account_merge WHERE customer = $1", account.subject_id)
-    return {each.subject_id: known[each.subject_id] for each in lost}
+        # The next one may have been merged into this one, which remains of it now.
+        del links[account.subject_id]
+    return {each.subject_id: known[each.subject_id] for each in undone}
 
 
 async def move(driver: asyncpg.Connection, known: Merges, new: Merges, moved: Collection[Kind]) -> None:
@@ -196,19 +201,25 @@ def _move_back_statement(kind: Kind) -> str:
     others = [name for name in kind.dimensions if name != "customer"]
     split = ["split"] if kind.split_by else []
     same = ", ".join(["subject_id", "day", *split, *others, *map(bucket_column, kind.durations)])
+    earlier = "recorded_time <= $5"
+    # Each subject is looked up by its key: the customer's are few of all that there are.
+    named = f"""
+        SELECT (convert_from(state, 'UTF8')::jsonb ->> '{kind.customer_field}')::uuid
+        FROM subject_state WHERE kind = '{kind.name}' AND id = subject_id
+    """  # noqa: S608 -- names of ours, no input
     return f"""
         INSERT INTO {kind.name}_posting
             (event_id, event_time, recorded_time, customer, {same}, {", ".join(kind.measures)})
-        SELECT $3::uuid, $4::timestamptz, $5::timestamptz, side.customer, {same},
+        SELECT event_id, event_time, recorded_time, side.customer, {same},
                {", ".join(f"sign * {name}" for name in kind.measures)}
         FROM (
-            SELECT {same}, {", ".join(f"sum({name}) AS {name}" for name in kind.measures)}
+            SELECT CASE WHEN {earlier} THEN $3::uuid ELSE event_id END AS event_id,
+                   CASE WHEN {earlier} THEN $4::timestamptz ELSE event_time END AS event_time,
+                   greatest(recorded_time, $5::timestamptz) AS recorded_time,
+                   {same}, {", ".join(f"sum({name}) AS {name}" for name in kind.measures)}
             FROM {kind.name}_posting
-            WHERE customer = $1 AND subject_id IN (
-                SELECT id FROM subject_state
-                WHERE kind = '{kind.name}'
-                    AND (convert_from(state, 'UTF8')::jsonb ->> '{kind.customer_field}')::uuid = ANY($6::uuid[]))
-            GROUP BY {same}
+            WHERE customer = $1 AND ({named}) = ANY($6::uuid[])
+            GROUP BY 1, 2, 3, {same}
             HAVING {" OR ".join(f"sum({name}) <> 0" for name in kind.measures)}
         ) AS net
         CROSS JOIN (VALUES (-1, $1::uuid), (1, $2::uuid)) AS side (sign, customer)

@@ -111,8 +111,8 @@ class LedgerWriter:
         # 1. Lock what the batch depends on: merges of its customers, and the part of the blocks.
         known, customers = await merges.known_merges(driver, states)
         # A timeline stays joined until what the batch changes of it is known.
-        joined, lost = known, await merges.undo_lost(driver, states, known)
-        known = {customer: merge for customer, merge in known.items() if customer not in lost}
+        joined, undone = known, await merges.undo(driver, states, known)
+        known = {customer: merge for customer, merge in known.items() if customer not in undone}
         if not self._deferred and not await self._blocks.begin(driver):
             self._codes.forget()
         # 2. Write the newest states; what they replace makes the transitions.
@@ -148,8 +148,8 @@ class LedgerWriter:
         else:
             await self._blocks.add(driver, _blocks_of(changes))
             await write(driver, [*postings, *timelines.rows, waits, *self._blocks.rows(), *beside])
-        if lost:
-            await split_timelines(driver, lost.values(), new)
+        if undone:
+            await split_timelines(driver, list(undone.values()), new)
 
     async def flush(self, connection: AsyncConnection) -> None:
         """Write the blocks that were deferred; later batches write theirs at once."""

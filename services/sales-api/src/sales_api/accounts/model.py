@@ -7,7 +7,14 @@ from uuid import UUID
 
 from event_contracts.directory import SalesDirectoryEntrySet
 from event_contracts.sales import Account as ContractAccount
-from event_contracts.sales import AccountErased, AccountMerged, AccountRegistered, AccountUpdate, AccountUpdated
+from event_contracts.sales import (
+    AccountErased,
+    AccountMerged,
+    AccountRegistered,
+    AccountUnmerged,
+    AccountUpdate,
+    AccountUpdated,
+)
 from sales_api.attribution import Attribution
 from sales_api.tables import Base
 from service_kit.custom_fields.model import Customized, customized
@@ -23,6 +30,12 @@ class AccountAlreadyMerged(Conflict):
     """It was merged into another account, which `merged_into` names."""
 
     slug, title = "account-already-merged", "The account was merged into another"
+
+
+class AccountNotMerged(Conflict):
+    """There is no merge to take back."""
+
+    slug, title = "account-not-merged", "The account is not merged"
 
 
 class AccountAlreadyErased(Conflict):
@@ -117,6 +130,21 @@ class Account(Customized, Recorded, Base, table="account"):
         self.version += 1
         self.changed_at = at
         return AccountMerged(**self.state_fields())
+
+    def unmerge(self, *, at: datetime) -> AccountUnmerged:
+        """Take its merge back: it counts for itself again. What was recorded under the other one stays there.
+
+        Raise `AccountAlreadyErased`, `AccountNotMerged` and `OccurredTooEarly`.
+        """
+        if self.erased_at is not None:
+            raise AccountAlreadyErased("It was erased with the account that it was merged into, and stays with it.")
+        if self.merged_into is None:
+            raise AccountNotMerged("Only a merged account, which has merged_into, can be unmerged.")
+        check_follows(at, self.changed_at)
+        self.merged_into = None
+        self.version += 1
+        self.changed_at = at
+        return AccountUnmerged(**self.state_fields())
 
     def erase(self, *, at: datetime) -> AccountErased:
         """Erase who it is; all that is counted stays. Raise `OccurredTooEarly`."""

@@ -5,7 +5,13 @@ from fastapi import Response
 from event_contracts.catalogue import SALES_TOPIC
 from sales_api.accounts import erasure, use_cases
 from sales_api.accounts.model import Account
-from sales_api.accounts.schemas import AccountCreate, AccountMergeRequest, AccountRead, AccountUpdate
+from sales_api.accounts.schemas import (
+    AccountCreate,
+    AccountMergeRequest,
+    AccountRead,
+    AccountUnmergeRequest,
+    AccountUpdate,
+)
 from sales_api.activities.model import Activity
 from sales_api.activities.schemas import ActivityRead
 from sales_api.reps import Rep, RepRead
@@ -73,6 +79,22 @@ async def merge_account(
 ) -> AccountRead:
     """Merge this account into another of the same customer; all that it did counts for that one from now on."""
     return accounts.show(response, await use_cases.merge_account(work, account_id, body, expected, by))
+
+
+@accounts.routes.post("/{account_id}/unmerge", summary="Take an account's merge back")
+async def unmerge_account(
+    account_id: Identifier,
+    body: AccountUnmergeRequest,
+    work: Work,
+    response: Response,
+    expected: Expected,
+    by: By,
+) -> AccountRead:
+    """Make a merged account a customer of its own again: every number is as if it had never been merged.
+
+    What names this account comes back with it. What was recorded under the surviving account meanwhile stays there.
+    """
+    return accounts.show(response, await use_cases.unmerge_account(work, account_id, body, expected, by))
 
 
 @accounts.routes.post("/{account_id}/erase", summary="Erase an account")

@@ -98,6 +98,14 @@ class AccountMergeRequest(StrictModel):
     occurred_at: OccurredAt | None = None
 
 
+class AccountUnmergeRequest(StrictModel):
+    """When it was found that the two accounts are not of one customer."""
+
+    model_config = examples({"occurred_at": "2026-04-02T08:00:00Z"})
+
+    occurred_at: OccurredAt | None = None
+
+
 class AccountRead(CustomizedRead):
     """A customer in sales; the name is null after erasure.
 

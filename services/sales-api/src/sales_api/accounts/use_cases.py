@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from sales_api.accounts.model import Account
-from sales_api.accounts.schemas import AccountCreate, AccountMergeRequest, AccountUpdate
+from sales_api.accounts.schemas import AccountCreate, AccountMergeRequest, AccountUnmergeRequest, AccountUpdate
 from sales_api.attribution import Attribution
 from sales_api.reps import team_of
 from service_kit.aggregates import publish
@@ -94,6 +94,16 @@ async def merge_account(
     account, into = await lock_both(work, Account, account_id, body.into, expected, pointer="#/into")
     at = happened_at(body.occurred_at, by, after=max(account.changed_at, into.registered_at))
     publish(work, account, account.merge(into, at=at), at)
+    return account
+
+
+async def unmerge_account(
+    work: UnitOfWork, account_id: UUID, body: AccountUnmergeRequest, expected: ExpectedVersion, by: Principal
+) -> Account:
+    """Take an account's merge back. Raise `AccountNotMerged` and `AccountAlreadyErased` (409)."""
+    account = await lock(work, Account, account_id, expected)
+    at = happened_at(body.occurred_at, by, after=account.changed_at)
+    publish(work, account, account.unmerge(at=at), at)
     return account
 
 
