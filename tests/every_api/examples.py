@@ -32,6 +32,8 @@ class Operation(msgspec.Struct, frozen=True):
     """One route of one API."""
 
     api: str
+    id: str
+    """The operation id."""
     method: str
     path: str
     """With its parameters filled in by random identifiers that exist nowhere."""
@@ -57,6 +59,7 @@ def operations(api: str, document: dict[str, Any]) -> Iterator[Operation]:
             schema = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", None)
             yield Operation(
                 api=api,
+                id=operation["operationId"],
                 method=method.upper(),
                 path=re.sub(r"\{[a-z_]+\}", "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11", template),
                 template=template,

@@ -152,6 +152,76 @@ def test_every_record_is_corrected_by_patch_or_has_a_reason_why_not() -> None:
             assert "If-Match" in {one["name"] for one in each.parameters}, each
 
 
+LACKS = ("export", "view", "sort", "history")
+COMPUTED = dict.fromkeys(
+    ("view", "sort", "history"), "computed when it is asked for, in its one order; its few filters are in its address"
+)
+WRITTEN_ONCE = dict.fromkeys(LACKS, "one record's own entries, which are read as they were written down")
+WITHOUT: dict[str, dict[str, str]] = {
+    "/v1/audit": dict.fromkeys(LACKS, "entries never change, but lose what is erased, which a file or view would keep"),
+    "/v1/views": {
+        "export": "what lists are asked for is no record of the business",
+        "view": "it is the views' own list",
+    },
+    "/v1/accounts/{account_id}/timeline": WRITTEN_ONCE,
+    "/v1/customers/{customer_id}/timeline": WRITTEN_ONCE,
+    "/v1/kpis/{name}/explain": {**COMPUTED, "export": "GET /v1/exports/postings has all that is behind a KPI"},
+    "/v1/alerts": COMPUTED,
+    "/v1/waiting": COMPUTED,
+    "/v1/periods/{period}/restatements": COMPUTED,
+    "/v1/proofs": {"history": "a proof is stored once, by a command"},
+    "/v1/webhooks/{webhook_id}/deliveries": {"history": "it has its tries, and the last answer"},
+}
+"""What a list lacks of what all others have, and why: its export, its saved views, the filters and orders that the kit
+makes of a declaration, and the history of each record."""
+
+
+def test_every_list_has_what_lists_have_or_a_reason_why_not() -> None:
+    reads = {(each.api, each.template) for each in OPERATIONS if each.method == "GET"}
+    without: dict[str, set[str]] = {}
+    for each in LISTS:
+        if each.template.endswith(("/audit", "/events")) and "{" in each.template:
+            continue
+        names = {one["name"] for one in each.parameters}
+        one = re.compile(re.escape(each.template) + r"/\{[a-z_]+\}/(audit|events)")
+        has = {
+            "export": (each.api, f"{each.template}/export") in reads,
+            "view": "view" in names,
+            "sort": {"sort", "ids", "total"} <= names,
+            "history": any(api == each.api and one.fullmatch(template) for api, template in reads),
+        }
+        if missing := {name for name, is_there in has.items() if not is_there}:
+            without[each.template] = missing
+    assert without == {template: set(reasons) for template, reasons in WITHOUT.items()}
+
+
+NOT_IN_BULK = {
+    "add_webhook_secret": "the secret is in the answer only",
+    "close_period": "a period is addressed by its name",
+    "change_product": "a product is addressed by its code",
+}
+"""Operations on one record that are not done with many, and why."""
+
+
+async def test_every_operation_on_one_record_is_done_with_many_or_has_a_reason_why_not(
+    clients: dict[str, httpx.AsyncClient], issuer: Issuer
+) -> None:
+    admin = {"Authorization": f"Bearer {issuer.token('admin')}"} | JSON
+    refused = set()
+    for each in OPERATIONS:
+        is_on_one = re.fullmatch(r"/v1/[a-z-]+/\{[a-z_]+\}(/[a-z-]+)?", each.template)
+        if each.is_public or each.method not in ("PATCH", "POST") or not is_on_one:
+            continue
+        body = {"operation": each.id, "records": [{"id": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11"}], "body": {}}
+        answer = await clients[each.api].post("/v1/bulk", headers=admin, content=json.dumps(body))
+        problem = assert_problem(answer, 422)
+        if "is no operation on one record" in answer.text:
+            refused.add(each.id)
+        else:
+            assert problem["type"].endswith("bulk-refused"), answer.text
+    assert refused == NOT_IN_BULK.keys()
+
+
 @each_with_body
 def test_the_examples_show_every_field(operation: Operation) -> None:
     shown = {pointer for example in operation.examples for pointer, _ in leaves(example)}

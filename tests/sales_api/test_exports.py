@@ -36,7 +36,7 @@ async def test_a_csv_file_has_every_record_of_the_filtered_list_in_its_order(sal
 async def test_an_export_goes_on_past_what_is_read_at_once(sales: Sales, monkeypatch: object) -> None:
     segment = f"s{uuid4().hex[:12]}"
     accounts = await some_accounts(sales, segment, 7)
-    monkeypatch.setattr("service_kit.lists.exports._ROWS", 3)  # type: ignore[attr-defined]
+    monkeypatch.setattr("service_kit.lists.exports.ROWS", 3)  # type: ignore[attr-defined]
     for sort in ("sort=-updated_at", "sort=registered_at", "q=account&sort=-id", ""):
         rows = await rows_of(sales, f"/v1/accounts/export?segment={segment}&{sort}")
         assert sorted(row["id"] for row in rows) == sorted(each["id"] for each in accounts), sort

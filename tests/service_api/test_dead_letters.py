@@ -40,12 +40,19 @@ async def test_a_dead_letter_is_mended_and_sent_once_to_its_topic_under_its_own_
     assert (await manager.get(at)).json()["value"] == good[:-1].decode()
     listed = (await manager.get("/v1/dead-letters?consumer=service-customers&status=open")).json()["items"]
     assert at.rpartition("/")[2] in [item["id"] for item in listed]
+    assert at.rpartition("/")[2] in (await manager.get("/v1/dead-letters/export?status=open")).text
     # A name may be in one: not for every role, and only an admin settles it.
     assert_problem(await analyst.get(at), 403, "forbidden")
     assert_problem(await manager.post(f"{at}/send"), 403, "forbidden")
     async with service.client("admin") as admin:
         assert_problem(await admin.post(f"{at}/send"), 422, "still-unreadable")
-        assert (await admin.post(f"{at}/mend", json={"value": good.decode()})).status_code == 200
+        seen = (await admin.get(at)).headers["etag"]
+        mended = await admin.post(f"{at}/mend", json={"value": good.decode()}, headers={"If-Match": seen})
+        assert (mended.status_code, mended.json()["version"], mended.headers["etag"]) == (200, 2, '"2"')
+        # Another admin has seen it before it was mended.
+        late = await admin.post(f"{at}/discard", json={"reason": "unreadable"}, headers={"If-Match": seen})
+        assert_problem(late, 412, "stale-version")
+        assert (await admin.get(at, headers={"If-None-Match": '"2"'})).status_code == 304
         for _ in range(2):
             assert (await admin.post(f"{at}/send")).json()["status"] == "sent"
         assert_problem(await admin.post(f"{at}/discard", json={"reason": "late"}), 409, "dead-letter-settled")

@@ -20,7 +20,7 @@ BULK_TAG: Final = {"bulk": "One operation on many records at once, with a report
 MAX_RECORDS: Final = 200
 _ON_ONE: Final = re.compile(r"/v1/[a-z-]{1,40}/\{[a-z_]{1,40}_id\}(/[a-z-]{1,40})?")
 _FIRST = "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a13"
-_NAME = {"name": "Iberia"}
+_NAME = {"name": "Large proposals"}
 
 _PROBLEM = described(
     "Why not, as a single request is answered.",
@@ -58,14 +58,14 @@ class BulkRequest(StrictModel):
 
     model_config = examples(
         {
-            "operation": "change_team",
+            "operation": "change_view",
             "records": [{"id": _FIRST, "version": 3, "body": _NAME}],
             "body": _NAME,
             "mode": "all-or-nothing",
         }
     )
 
-    operation: Annotated[str, Field(max_length=64), described("The operation's id in this document.", "change_team")]
+    operation: Annotated[str, Field(max_length=64), described("The operation's id in this document.", "change_view")]
     records: Annotated[list[BulkRecord], Field(min_length=1, max_length=MAX_RECORDS)]
     """200 at most; done in the order of their ids, so that two requests never wait for each other."""
     body: _Body | None = None
@@ -93,9 +93,12 @@ class BulkRead(ReadModel):
     """Each of them, in the order given."""
 
 
-def bulk_of(routers: Iterable[APIRouter]) -> APIRouter:
-    """Return the route that does what the given routers do with one record."""
-    operations = dict(_operations(routers))
+def bulk_of(routers: Iterable[APIRouter], *, singly: frozenset[str] = frozenset()) -> APIRouter:
+    """Return the route that does what the given routers do with one record, but for what is done `singly`.
+
+    Those are operations whose answer is what they are for: a report has none of it.
+    """
+    operations = {name: each for name, each in _operations(routers) if name not in singly}
     bulk = router("/bulk", "bulk")
 
     @bulk.post("", summary="Do an operation with many records")

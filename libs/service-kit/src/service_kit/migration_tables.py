@@ -394,10 +394,10 @@ def add_updated_at(table: str) -> None:
     create_list_indexes(table, "updated_at")
 
 
-def create_list_indexes(table: str, *columns: str) -> None:
+def create_list_indexes(table: str, *columns: str, schema: str | None = None) -> None:
     """Create the index of each column that lists filter or sort by."""
     for column in columns:
-        op.create_index(f"{table}_{column}_id_idx", table, [column, "id"])
+        op.create_index(f"{table}_{column}_id_idx", table, [column, "id"], schema=schema)
 
 
 def create_name_index(table: str, column: str) -> None:
@@ -426,7 +426,7 @@ def _record_columns() -> list[sa.Column[Any]]:
     ]
 
 
-def create_saved_view() -> None:
+def create_saved_view(*, schema: str | None = None) -> None:
     """Create the table of saved views."""
     op.create_table(
         "saved_view",
@@ -442,9 +442,23 @@ def create_saved_view() -> None:
         sa.Column("subject", sa.Text(), nullable=False, comment="of the tokens of who made it"),
         sa.Column("is_shared", sa.Boolean(), nullable=False),
         sa.UniqueConstraint("subject", "list", "name", name=op.f("saved_view_subject_list_name_key")),
+        schema=schema,
     )
-    create_list_indexes("saved_view", "updated_at")
-    op.create_index("saved_view_shared_idx", "saved_view", ["list", "id"], postgresql_where=sa.text("is_shared"))
+    create_list_indexes("saved_view", "updated_at", schema=schema)
+    op.create_index(
+        "saved_view_shared_idx", "saved_view", ["list", "id"], postgresql_where=sa.text("is_shared"), schema=schema
+    )
+
+
+def number_dead_letters(*, schema: str | None = None) -> None:
+    """Give dead letters a version, which is their ETag."""
+    version = sa.Column("version", sa.Integer(), nullable=False, server_default="1", comment="rises with each change")
+    op.add_column("dead_letter", version, schema=schema)
+
+
+def unnumber_dead_letters(*, schema: str | None = None) -> None:
+    """Take it away."""
+    op.drop_column("dead_letter", "version", schema=schema)
 
 
 _CUSTOM_COLUMNS = {

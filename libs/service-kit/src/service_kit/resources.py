@@ -9,27 +9,24 @@ from fastapi import Depends, Path, Request, Response
 from pydantic import BaseModel
 
 from service_kit.access import Access
-from service_kit.audit.entries import noun_code
 from service_kit.audit.queries import OF_ONE_RECORD, audit_of
 from service_kit.audit.schemas import AuditEntryRead
 from service_kit.custom_fields.model import customized_noun
-from service_kit.custom_fields.queries import fields_of
 from service_kit.fields import Identifier, ReadModel
 from service_kit.history import queries as history
 from service_kit.history.own_events import OwnEvents
 from service_kit.history.request import HistoryRequest
 from service_kit.history.schemas import HistoryEventRead
-from service_kit.identifiers import new_id
 from service_kit.lists.boards import Board
-from service_kit.lists.exports import FORMAT, MEDIA_TYPES, SLOWEST_SECONDS, Format, documented, exported
+from service_kit.lists.exports import FORMAT
+from service_kit.lists.files import file_of_list, file_route
 from service_kit.lists.filters import Filters
 from service_kit.lists.includes import Include
 from service_kit.lists.listing import Listing, ListQuery
 from service_kit.lists.parameters import FilterParameter
 from service_kit.paging import Paged, PageRead, page_of
 from service_kit.problems import Forbidden, NotFound
-from service_kit.routing import Begin, CallersAccess, Work, actor_of, router
-from service_kit.streaming import Streamed
+from service_kit.routing import CallersAccess, Work, router
 from service_kit.tables import noun_of
 from service_kit.timeline.queries import OF_ONE_CUSTOMER, Timeline
 from service_kit.timeline.request import TimelineQuery, TimelineRequest
@@ -100,7 +97,7 @@ class Resource(Generic[Read]):
             includes=includes,
             rows=rows,
             is_small=is_small,
-            has_views=has_views,
+            viewed_as=prefix.removeprefix("/") if has_views else None,
         )
 
     def show(self, response: Response, record: Any, view: Callable[[Any], Read] | None = None) -> Read:
@@ -233,45 +230,13 @@ class Resource(Generic[Read]):
         Asked = Annotated[ListQuery, Depends(reads_query)]  # noqa: N806 -- a type
 
         async def export_records(work: Work, request: Request, access: CallersAccess, asked: Asked) -> Response:
-            form: Format = asked.given.get("format", "csv")
             view = await access.without_personal(work, self._table, self._view_for(request))
-            matching = await self.listing.matching(work, access, asked)
-            noun = self.listing.custom_noun
-            custom = [] if noun is None else [each.name for each in await fields_of(work, noun)]
-            chunks = exported(request.app.state.engine, self.listing, asked, matching, view, form, custom)
-            try:
-                # Begun before the answer is, so that a database that is away is a 503 and not half a file.
-                first = await anext(chunks) + await anext(chunks, b"")
-                await self._audit_export(request, asked)
-            except BaseException:
-                await chunks.aclose()
-                raise
-            file = f'attachment; filename="{self.routes.prefix.rpartition("/")[2]}.{form}"'
-            headers = {"Content-Disposition": file}
-            return Streamed(
-                chunks, first=first, media_type=MEDIA_TYPES[form], headers=headers, slowest_seconds=SLOWEST_SECONDS
-            )
+            file = self.routes.prefix.rpartition("/")[2]
+            return await file_of_list(request, work, access, self.listing, asked, view, self._sees(request), name=file)
 
-        self.routes.get(
-            "/export",
-            name=name,
-            summary=f"Export {words}",
-            description="Every record that the list has under these filters, in its order, as it was at one moment."
-            " Texts that a spreadsheet would take for a formula begin with an apostrophe in CSV.",
-            response_class=Response,
-            responses={200: {"content": documented(self._read)}},
-            openapi_extra=reads_query.document(),
-        )(export_records)
-
-    async def _audit_export(self, request: Request, asked: ListQuery) -> None:
-        """Write down who has taken what, before they have it. What was searched for may be a name."""
-        begin: Begin = request.app.state.begin
-        async with begin(actor=actor_of(request)) as work:
-            given = {name: value for name, value in asked.given.items() if name != "q"}
-            work.audit(
-                f"{noun_code(self._table)}-export", new_id(), "read", {name: (None, given[name]) for name in given}
-            )
-            await work.commit()
+        self.routes.get("/export", name=name, openapi_extra=reads_query.document(), **file_route(self._read, words))(
+            export_records
+        )
 
     def _board_route(self, board: Board, name: str, words: str) -> None:
         reads_query = self.listing.query_of(pages=False, more=board.parameters)

@@ -47,6 +47,7 @@ log = structlog.get_logger()
 _WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _DEADLOCK, _SERIALIZATION, _UNIQUE = "40P01", "40001", "23505"
 _ATTEMPTS: Final = 4
+_EXPORT: Final = "/export"
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 Begin = Callable[..., UnitOfWork]
@@ -86,8 +87,12 @@ class StrictRoute(APIRoute):
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Return whether a request is for this route. An address of its own is none with a parameter, by any method."""
         match, child = super().matches(scope)
-        if self.param_convertors and match is not Match.NONE and scope["path"] in scope["app"].state.literal_paths:
-            return Match.NONE, {}
+        if self.param_convertors and match is not Match.NONE:
+            path: str = scope["path"]
+            is_of_another = path in scope["app"].state.literal_paths
+            # That of a list within a record has the record's parameter.
+            if is_of_another or (path.endswith(_EXPORT) and not self.path.endswith(_EXPORT)):
+                return Match.NONE, {}
         return match, child
 
     @property

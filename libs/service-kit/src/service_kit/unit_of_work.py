@@ -256,9 +256,9 @@ class UnitOfWork:
         self._known.pop((type(entity), key), None)
         self._loaded[entity.table].pop(id(entity), None)
 
-    def audit(self, noun: str, record_id: UUID, action: Action, changes: Changes) -> None:
+    def audit(self, noun: str, record_id: UUID, action: Action, changes: Changes, version: int | None = None) -> None:
         """Add an audit entry about what is done otherwise than by an audited entity."""
-        self._audit([entries.entry(self._known_actor(), noun, record_id, action, changes)])
+        self._audit([entries.entry(self._known_actor(), noun, record_id, action, changes, version)])
 
     def _audit(self, rows: list[tuple[Any, ...]]) -> None:
         if rows:

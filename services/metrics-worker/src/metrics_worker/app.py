@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import structlog
 from fastapi import FastAPI
@@ -26,17 +27,21 @@ from metrics_worker.api.stream_hub import Hub
 from metrics_worker.api.stream_tickets import Tickets
 from metrics_worker.api.targets import targets
 from metrics_worker.api.waiting import waiting, waiting_policies
-from metrics_worker.api.webhooks import webhooks
+from metrics_worker.api.webhooks import VIEWED_DELIVERIES, webhooks
 from metrics_worker.database import SEARCH_PATH
 from metrics_worker.ledger.status import reporting_of_ledger
 from metrics_worker.settings import MetricsSettings
+from metrics_worker.views import View
 from metrics_worker.webhooks.document import webhooks as webhooks_sent
 from service_kit.admission import RouteClass
 from service_kit.app import create_app
+from service_kit.bulk import BULK_TAG, bulk_of
 from service_kit.database import create_engine
 from service_kit.dead_letters.routes import DEAD_LETTERS_TAG
 from service_kit.me import ME_TAG, me_routes
 from service_kit.problems import is_transient
+from service_kit.resources import Resource
+from service_kit.views.routes import VIEWS_TAG, views_of
 
 log = structlog.get_logger()
 
@@ -61,6 +66,9 @@ def create(settings: MetricsSettings) -> FastAPI:
             log.warning("ledger_not_reachable", error=repr(error))
         yield
 
+    resources: list[Resource[Any]] = [waiting_policies, targets, periods, proofs, dead_letters, webhooks]
+    views = views_of(View, resources, [VIEWED_DELIVERIES])
+    nouns = [*(each.routes for each in resources), views]
     app = create_app(
         title="Tandem metrics",
         summary="KPIs of sales and service.",
@@ -75,27 +83,26 @@ def create(settings: MetricsSettings) -> FastAPI:
             "exports": "KPIs and the ledger's postings as files.",
             "push": "Values as they change: streams of server-sent events, and webhooks.",
             **DEAD_LETTERS_TAG,
+            **VIEWS_TAG,
+            **BULK_TAG,
             **ME_TAG,
         },
         settings=settings,
         engine=engine,
         routers=[
             me_routes(),
+            *nouns,
+            # A secret is shown once, in the answer to its own request.
+            bulk_of(nouns, singly=frozenset({"add_webhook_secret"})),
             routes,
             explanations,
             coverage,
             scorecard,
             alerts,
             waiting,
-            waiting_policies.routes,
             customers,
-            targets.routes,
-            periods,
-            proofs,
-            dead_letters,
             stream,
             stream_tickets,
-            webhooks.routes,
             exports,
             kpi_exports,
         ],
@@ -105,6 +112,7 @@ def create(settings: MetricsSettings) -> FastAPI:
         webhooks=webhooks_sent,
         classes={"/v1/exports": RouteClass.BULK, "/v1/stream": RouteClass.STREAM},
     )
+    app.state.saved_views = View.table
     app.state.reporting = settings.reporting
     app.state.addresses = ApiAddresses(sales=settings.sales_api_url, service=settings.service_api_url)
     app.state.hub = Hub(engine, settings.reporting, readers=settings.stream_readers)

@@ -1,5 +1,6 @@
 """Everything that is in the metrics database, by schema: importing it declares every table."""
 
+from metrics_worker import views
 from metrics_worker.api import stream_tickets
 from metrics_worker.customers import model as customers
 from metrics_worker.database import authoritative
@@ -12,6 +13,6 @@ from metrics_worker.webhooks import model as webhooks
 
 __all__ = ["TABLES", "authoritative", "derived"]
 
-DECLARED = (customers, periods, proofs, stream_tickets, targets, waiting, webhooks)
+DECLARED = (customers, periods, proofs, stream_tickets, targets, views, waiting, webhooks)
 TABLES = (*derived.sorted_tables, *authoritative.sorted_tables)
 """All of them, each after those that it refers to."""

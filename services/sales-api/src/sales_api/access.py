@@ -196,7 +196,7 @@ ACCESS: Final = AccessTable(
     Noun("imports", read=rule("import_records", _MANAGERS)),
     Noun(
         "dead letters",
-        read=rule("list_dead_letters list_halts get_dead_letter", {"sales-manager": ALL}),
+        read=rule("list_dead_letters list_halts get_dead_letter export_dead_letters", {"sales-manager": ALL}),
         write=(rule("mend_dead_letter send_dead_letter discard_dead_letter", {}),),
         audit=rule("get_dead_letter_audit", _AUDITORS),
     ),

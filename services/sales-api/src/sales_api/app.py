@@ -37,9 +37,11 @@ def create(settings: SalesSettings) -> FastAPI:
     """Return the API of one process."""
     resources: list[Resource[Any]] = [
         *(accounts, leads, deals, activities, planning_rules, referrals, quotas),
-        *(products, list_values, exchange_rates, reps, teams),
+        *(products, list_values, exchange_rates, reps, teams, dead_letters),
     ]
-    nouns = [*(each.routes for each in resources), dead_letters]
+    nouns = [each.routes for each in resources]
+    custom_fields = custom_fields_of(Field, resources)
+    views = views_of(View, [*resources, custom_fields])
     app = create_app(
         title="Tandem sales",
         summary="Leads, deals and what leads to them.",
@@ -69,12 +71,12 @@ def create(settings: SalesSettings) -> FastAPI:
         engine=create_engine(settings, application="sales-api", prepares_once=False),
         routers=[
             *nouns,
-            views_of(View, resources),
-            custom_fields_of(Field, resources),
+            views,
+            custom_fields.routes,
             event_routes(resources),
             me_routes(Rep.table, RepRead),
             imports_of(nouns),
-            bulk_of(nouns),
+            bulk_of([*nouns, custom_fields.routes, views]),
         ],
         access=ACCESS,
     )

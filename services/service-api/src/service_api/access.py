@@ -85,7 +85,7 @@ ACCESS: Final = AccessTable(
     Noun(
         "contacts about tickets",
         table=Interaction.table,
-        read=rule("list_interactions get_interaction", dict.fromkeys(ROLES, SEEN)),
+        read=rule("list_interactions get_interaction export_interactions", dict.fromkeys(ROLES, SEEN)),
         audit=rule("get_interaction_audit", _AUDITORS),
         personal=("note",),
         served_by=_SERVED_BY,
@@ -239,7 +239,7 @@ ACCESS: Final = AccessTable(
     Noun(
         "dead letters",
         # Some hold names.
-        read=rule("list_dead_letters list_halts get_dead_letter", {"service-manager": ALL}),
+        read=rule("list_dead_letters list_halts get_dead_letter export_dead_letters", {"service-manager": ALL}),
         write=(rule("mend_dead_letter send_dead_letter discard_dead_letter", {}),),
         audit=rule("get_dead_letter_audit", _AUDITORS),
     ),

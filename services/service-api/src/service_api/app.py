@@ -20,6 +20,7 @@ from service_api.sla_policies.routes import sla_policies
 from service_api.surveys.links import SurveyLinks
 from service_api.surveys.routes import survey_answers, surveys
 from service_api.teams import teams
+from service_api.tickets.queries import INTERACTIONS
 from service_api.tickets.routes import tickets
 from service_api.trainings import trainings
 from service_api.upsell_suggestions import upsell_suggestions
@@ -33,16 +34,19 @@ from service_kit.history.routes import EVENTS_TAG, event_routes
 from service_kit.imports.routes import IMPORTS_TAG, imports_of
 from service_kit.me import ME_TAG, me_routes
 from service_kit.resources import Resource
-from service_kit.views.routes import VIEWS_TAG, views_of
+from service_kit.views.routes import VIEWS_TAG, ViewedList, views_of
 
 
 def create(settings: ServiceApiSettings) -> FastAPI:
     """Return the API of one process."""
     resources: list[Resource[Any]] = [
         *(teams, agents, customers, tickets, surveys, sla_policies, business_calendars, trainings, check_ins),
-        *(plans, maintenance, planning_rules, deliveries, reviews, upsell_suggestions),
+        *(plans, maintenance, planning_rules, deliveries, reviews, upsell_suggestions, dead_letters),
     ]
-    nouns = [*(each.routes for each in resources), survey_answers, dead_letters]
+    nouns = [*(each.routes for each in resources), survey_answers]
+    custom_fields = custom_fields_of(Field, resources)
+    interactions = ViewedList(INTERACTIONS, "list_interactions", "/v1/tickets/{ticket_id}/interactions")
+    views = views_of(View, [*resources, custom_fields], [interactions])
     app = create_app(
         title="Tandem service",
         summary="Tickets and what else is done for customers.",
@@ -74,12 +78,12 @@ def create(settings: ServiceApiSettings) -> FastAPI:
         engine=create_engine(settings, application="service-api", prepares_once=False),
         routers=[
             *nouns,
-            views_of(View, resources),
-            custom_fields_of(Field, resources),
+            views,
+            custom_fields.routes,
             event_routes(resources),
             me_routes(Agent.table, AgentRead),
             imports_of(nouns),
-            bulk_of(nouns),
+            bulk_of([*nouns, custom_fields.routes, views]),
         ],
         access=ACCESS,
     )

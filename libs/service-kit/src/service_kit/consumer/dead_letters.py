@@ -41,6 +41,7 @@ dead_letter = sa.Table(
     sa.Column("settled_at", sa.DateTime(timezone=True), comment="when it was sent again or discarded"),
     sa.Column("settled_by", sa.Text, comment="who asked for that"),
     sa.Column("discarded_because", sa.Text),
+    sa.Column("version", sa.Integer, nullable=False, server_default="1", comment="rises with each change"),
     sa.CheckConstraint("status IN ('open', 'sent', 'discarded')", name="status"),
     sa.UniqueConstraint(
         "consumer", "cluster_id", "topic", "topic_id", "partition", "offset", name="dead_letter_record_key"
@@ -50,6 +51,7 @@ dead_letter = sa.Table(
 )
 
 EMPTY: Final[Mapping[str, Any]] = {
+    "version": sa.literal_column("version + 1"),
     "value": None,
     "headers": sa.literal_column("'[]'::jsonb"),
     "detail": "",

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from service_kit.custom_fields.model import CustomField, customized_noun
 from service_kit.custom_fields.queries import forget_fields
@@ -41,8 +41,8 @@ class CustomFieldHasNoOptions(Conflict):
     slug, title = "custom-field-has-no-options", "The field is no choice"
 
 
-def custom_fields_of(entity: type[CustomField], resources: Iterable[Resource[Any]]) -> APIRouter:
-    """Return the routes of the custom fields of these nouns, which are kept in the entity's table."""
+def custom_fields_of(entity: type[CustomField], resources: Iterable[Resource[Any]]) -> Resource[CustomFieldRead]:
+    """Return the custom fields of these nouns, which are kept in the entity's table."""
     nouns = sorted(noun for each in resources if (noun := customized_noun(each.listing.table)) is not None)
     table = entity.table
     custom_fields = Resource(
@@ -59,7 +59,6 @@ def custom_fields_of(entity: type[CustomField], resources: Iterable[Resource[Any
         },
         sorts=("noun", "name"),
         is_small=True,
-        has_views=False,
     )
     custom_fields.read_routes(list_as="list_custom_fields", get_as="get_custom_field")
 
@@ -128,4 +127,4 @@ def custom_fields_of(entity: type[CustomField], resources: Iterable[Resource[Any
         one.touch()
         forget_fields(work, one.noun)
 
-    return custom_fields.routes
+    return custom_fields

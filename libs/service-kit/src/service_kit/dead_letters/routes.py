@@ -1,14 +1,11 @@
 """Dead letters over HTTP; each service names its consumers and a check of values."""
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends
-from pydantic import BaseModel
+from fastapi import Depends, Request, Response
 
-from service_kit.audit.queries import OF_ONE_RECORD, audit_of
-from service_kit.audit.schemas import AuditEntryRead
-from service_kit.consumer.dead_letters import dead_letter
+from service_kit.consumer.dead_letters import DeadLetterStatus, dead_letter
 from service_kit.dead_letters import use_cases
 from service_kit.dead_letters.schemas import (
     DeadLetterDetailRead,
@@ -21,79 +18,92 @@ from service_kit.dead_letters.schemas import (
     whole_view_of,
 )
 from service_kit.dead_letters.use_cases import Consumers, Readable
-from service_kit.fields import Code, Identifier
-from service_kit.lists.listing import Listing, ListQuery
-from service_kit.paging import Paged, PageRead, page_of
-from service_kit.routing import By, CallersAccess, Work, router
+from service_kit.fields import Code, Identifier, Moment
+from service_kit.resources import Resource
+from service_kit.routing import By, CallersAccess, Work
+from service_kit.versions import Expected, set_etag, unchanged
 
 DEAD_LETTERS_TAG: Final = {
     "dead-letters": "Records that a consumer could not process: read, mended, sent again or discarded."
 }
 
 
-_LISTING = Listing(
-    dead_letter,
-    DeadLetterRead,
-    filters={"status": Literal["open", "sent", "discarded"], "reason": Code, "topic": Code, "consumer": Code},
-    is_small=True,
-)
-_ASKS = _LISTING.query_of()
-
-
-def dead_letter_routes(
+def dead_letters_of(
     consumers: Consumers, *, readable: Callable[..., Awaitable[Readable]], with_names: Consumers = ()
-) -> APIRouter:
-    """Return the routes under `/v1/dead-letters` for the dead letters of these consumers.
+) -> Resource[DeadLetterRead]:
+    """Return the dead letters of these consumers, under `/v1/dead-letters`.
 
     `readable` is a dependency. The content of those of `with_names` is shown only to who may mend them.
     """
-    routes = router("/dead-letters", "dead-letters")
+    letters = Resource(
+        "/dead-letters/{letter_id}",
+        dead_letter,
+        DeadLetterRead,
+        filters={
+            "status": DeadLetterStatus,
+            "reason": Code,
+            "topic": Code,
+            "consumer": Code,
+            "recorded_at": Moment,
+            "settled_at": Moment,
+        },
+        sorts=("recorded_at", "settled_at"),
+        view=view_of,
+        sees=lambda _: dead_letter.c.consumer.in_(consumers),
+        is_small=True,
+    )
+    letters.read_routes(list_as="list_dead_letters", audit_as="get_dead_letter_audit")
+    routes = letters.routes
     Reading = Annotated[Readable, Depends(readable)]  # noqa: N806 -- a type
 
-    @routes.get("", response_model=_LISTING.page_model, openapi_extra=_ASKS.document())
-    async def list_dead_letters(
-        work: Work, access: CallersAccess, asked: Annotated[ListQuery, Depends(_ASKS)]
-    ) -> BaseModel:
-        """Records that a consumer could not process, the newest first."""
-        return await _LISTING.page(work, access, asked, view_of, dead_letter.c.consumer.in_(consumers))
+    def shown(response: Response, letter: Any) -> DeadLetterDetailRead:
+        set_etag(response, letter.version)
+        return whole_view_of(letter)
 
     @routes.get("/halts")
     async def list_halts(work: Work) -> HaltsRead:
         """Consumers that wait for their dead letters to be settled, because nearly all records were bad."""
         return HaltsRead(items=[halt_of(row) for row in await use_cases.halts(work, consumers)])
 
-    @routes.get("/{letter_id}")
-    async def get_dead_letter(letter_id: Identifier, work: Work, access: CallersAccess) -> DeadLetterDetailRead:
+    @routes.get("/{letter_id}", response_model=DeadLetterDetailRead)
+    async def get_dead_letter(
+        letter_id: Identifier, work: Work, request: Request, response: Response, access: CallersAccess
+    ) -> DeadLetterDetailRead | Response:
         """One record as it arrived, with what it was mended to."""
         letter = await use_cases.get_dead_letter(work, consumers, letter_id)
         if letter.consumer in with_names:
             access.of("mend_dead_letter")
-        return whole_view_of(letter)
-
-    @routes.get("/{letter_id}/audit", description=OF_ONE_RECORD, response_model=page_of(AuditEntryRead))
-    async def get_dead_letter_audit(
-        letter_id: Identifier, work: Work, page: Paged, access: CallersAccess
-    ) -> PageRead[AuditEntryRead]:
-        letter = await use_cases.get_dead_letter(work, consumers, letter_id)
-        return await audit_of(work, page, access, dead_letter, letter)
+        return unchanged(request, letter.version) or shown(response, letter)
 
     @routes.post("/{letter_id}/mend")
     async def mend_dead_letter(
-        letter_id: Identifier, body: DeadLetterMendRequest, work: Work, reading: Reading
+        letter_id: Identifier,
+        body: DeadLetterMendRequest,
+        work: Work,
+        response: Response,
+        reading: Reading,
+        expected: Expected,
     ) -> DeadLetterDetailRead:
         """Replace what is sent; refused when the consumer could not process the replacement either."""
-        return whole_view_of(await use_cases.mend_dead_letter(work, consumers, letter_id, body, reading))
+        return shown(response, await use_cases.mend_dead_letter(work, consumers, letter_id, body, reading, expected))
 
     @routes.post("/{letter_id}/send")
-    async def send_dead_letter(letter_id: Identifier, work: Work, reading: Reading, by: By) -> DeadLetterDetailRead:
+    async def send_dead_letter(
+        letter_id: Identifier, work: Work, response: Response, reading: Reading, by: By, expected: Expected
+    ) -> DeadLetterDetailRead:
         """Send it to its topic again. However often it is sent, it counts once."""
-        return whole_view_of(await use_cases.send_dead_letter(work, consumers, letter_id, by, reading))
+        return shown(response, await use_cases.send_dead_letter(work, consumers, letter_id, by, reading, expected))
 
     @routes.post("/{letter_id}/discard")
     async def discard_dead_letter(
-        letter_id: Identifier, body: DeadLetterDiscardRequest, work: Work, by: By
+        letter_id: Identifier,
+        body: DeadLetterDiscardRequest,
+        work: Work,
+        response: Response,
+        by: By,
+        expected: Expected,
     ) -> DeadLetterDetailRead:
         """Discard it, so that it never counts. Its bytes are kept."""
-        return whole_view_of(await use_cases.discard_dead_letter(work, consumers, letter_id, body, by))
+        return shown(response, await use_cases.discard_dead_letter(work, consumers, letter_id, body, by, expected))
 
-    return routes
+    return letters

@@ -7,7 +7,7 @@ from pydantic import StringConstraints
 
 from event_contracts.codec import MAX_EVENT_BYTES
 from service_kit.consumer.dead_letters import DeadLetterStatus
-from service_kit.fields import Moment, Name, ReadModel, RecordId, StrictModel, described, examples
+from service_kit.fields import Moment, Name, ReadModel, RecordId, StrictModel, Version, described, examples
 
 _VALUE = described("The CloudEvent in structured JSON, as one string.", '{"specversion":"1.0","id":"…"}')
 _STATUS = described("Whether it waits, was sent again, or was discarded.", "open", schema="DeadLetterStatus")
@@ -36,6 +36,7 @@ class DeadLetterRead(ReadModel):
     """A dead letter, without its content."""
 
     id: RecordId
+    version: Version
     consumer: ConsumerName
     topic: Annotated[str, described("The topic that it was read from.", "sales.events")]
     partition: Annotated[int, described("The topic's partition that it was read from.", 3)]

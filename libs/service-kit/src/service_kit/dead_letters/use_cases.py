@@ -17,6 +17,7 @@ from service_kit.dead_letters.schemas import DeadLetterDiscardRequest, DeadLette
 from service_kit.outbox import outbox
 from service_kit.problems import Conflict, NotFound, Unprocessable
 from service_kit.unit_of_work import UnitOfWork
+from service_kit.versions import ExpectedVersion
 
 Consumers = Sequence[str]
 """The names of the consumers whose dead letters are settled here."""
@@ -56,10 +57,18 @@ async def get_dead_letter(work: UnitOfWork, consumers: Consumers, letter_id: UUI
 
 
 async def mend_dead_letter(
-    work: UnitOfWork, consumers: Consumers, letter_id: UUID, body: DeadLetterMendRequest, readable: Readable
+    work: UnitOfWork,
+    consumers: Consumers,
+    letter_id: UUID,
+    body: DeadLetterMendRequest,
+    readable: Readable,
+    expected: ExpectedVersion,
 ) -> Any:
-    """Store what is sent in the original's place. Raise `DeadLetterSettled` and `StillUnreadable`."""
-    stored = await _locked(work, consumers, letter_id)
+    """Store what is sent in the original's place.
+
+    Raise `PreconditionFailed`, `DeadLetterSettled` and `StillUnreadable`.
+    """
+    stored = await _locked(work, consumers, letter_id, expected)
     _require_open(stored)
     value = body.value.encode()
     _require_readable(stored.consumer, value, readable)
@@ -67,16 +76,22 @@ async def mend_dead_letter(
 
 
 async def send_dead_letter(
-    work: UnitOfWork, consumers: Consumers, letter_id: UUID, by: Principal, readable: Readable
+    work: UnitOfWork,
+    consumers: Consumers,
+    letter_id: UUID,
+    by: Principal,
+    readable: Readable,
+    expected: ExpectedVersion,
 ) -> Any:
     """Send the record, mended if it was, to its topic again through the outbox.
 
     A second request does nothing: it was sent. Should Kafka hold it twice, it counts once, by its sequence. Raise
-    `DeadLetterSettled` for a discarded one, and `StillUnreadable`.
+    `DeadLetterSettled` for a discarded one, `PreconditionFailed` and `StillUnreadable`.
     """
-    stored = await _locked(work, consumers, letter_id)
+    stored = await _row(work, _of(consumers, letter_id).with_for_update(), letter_id)
     if stored.status == "sent":
         return stored
+    expected.check(stored.version)
     _require_open(stored)
     value = stored.value if stored.mended_value is None else stored.mended_value
     _require_readable(stored.consumer, value, readable)
@@ -96,10 +111,15 @@ async def send_dead_letter(
 
 
 async def discard_dead_letter(
-    work: UnitOfWork, consumers: Consumers, letter_id: UUID, body: DeadLetterDiscardRequest, by: Principal
+    work: UnitOfWork,
+    consumers: Consumers,
+    letter_id: UUID,
+    body: DeadLetterDiscardRequest,
+    by: Principal,
+    expected: ExpectedVersion,
 ) -> Any:
-    """Discard a record; its bytes are kept until they expire. Raise `DeadLetterSettled`."""
-    stored = await _locked(work, consumers, letter_id)
+    """Discard a record; its bytes are kept until they expire. Raise `PreconditionFailed` and `DeadLetterSettled`."""
+    stored = await _locked(work, consumers, letter_id, expected)
     _require_open(stored)
     return await _changed(
         work,
@@ -122,8 +142,10 @@ async def _row(work: UnitOfWork, query: sa.Select[Any], letter_id: UUID) -> Any:
     return row
 
 
-async def _locked(work: UnitOfWork, consumers: Consumers, letter_id: UUID) -> Any:
-    return await _row(work, _of(consumers, letter_id).with_for_update(), letter_id)
+async def _locked(work: UnitOfWork, consumers: Consumers, letter_id: UUID, expected: ExpectedVersion) -> Any:
+    stored = await _row(work, _of(consumers, letter_id).with_for_update(), letter_id)
+    expected.check(stored.version)
+    return stored
 
 
 async def _changed(work: UnitOfWork, stored: Any, **values: Any) -> Any:
@@ -132,9 +154,10 @@ async def _changed(work: UnitOfWork, stored: Any, **values: Any) -> Any:
         name: None if isinstance(value, bytes) else (getattr(stored, name), value)
         for name, value in values.items()
     }
-    work.audit(noun_code(dead_letter), stored.id, "updated", changes)
-    statement = sa.update(dead_letter).where(dead_letter.c.id == stored.id).values(**values).returning(dead_letter)
-    return (await work.execute(statement)).one()
+    version = stored.version + 1
+    work.audit(noun_code(dead_letter), stored.id, "updated", changes, version)
+    statement = sa.update(dead_letter).where(dead_letter.c.id == stored.id).values(**values, version=version)
+    return (await work.execute(statement.returning(dead_letter))).one()
 
 
 def _require_open(stored: Any) -> None:

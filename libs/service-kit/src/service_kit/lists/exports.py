@@ -1,6 +1,7 @@
 """Exports of lists as files: every record that a list has under some filters, in its order, as CSV or NDJSON."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import NoneType
@@ -22,7 +23,7 @@ FORMAT: Final = Defaulted(
 )
 SLOWEST_SECONDS: Final = 20.0
 """How long a client may take for one part of a file."""
-_ROWS: Final = 500
+ROWS: Final = 500
 """Records that are read, and in memory, at once."""
 
 
@@ -49,18 +50,33 @@ async def exported(
     custom: Sequence[str] = (),
 ) -> AsyncGenerator[bytes, None]:
     """Yield the file's bytes: all records as they are at one moment, page by page. `custom` are their custom fields."""
-    writer = _Csv(listing.read, custom) if form == "csv" else _Ndjson()
+    writer = _writer_of(listing.read, form, custom)
     yield writer.begin()
     async with engine.connect() as connection:
         await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         while True:
-            rows = (await connection.execute(listing.selected(query, matching, limit=_ROWS))).all()
+            rows = (await connection.execute(listing.selected(query, matching, limit=ROWS))).all()
             if rows:
                 # In a thread: it takes longer than other requests may wait.
                 yield await asyncio.to_thread(_written, writer, view, rows)
-            if len(rows) < _ROWS:
+            if len(rows) < ROWS:
                 return
             query = replace(query, after=Position(rows[-1].sort_value, rows[-1].id))
+
+
+async def exported_records(
+    read: type[ReadModel], pages: AsyncGenerator[Sequence[ReadModel], None], form: Format
+) -> AsyncGenerator[bytes, None]:
+    """Yield the bytes of a file of records that are computed, page by page."""
+    writer = _writer_of(read, form)
+    yield writer.begin()
+    async with contextlib.aclosing(pages):
+        async for page in pages:
+            yield await asyncio.to_thread(writer.write, page)
+
+
+def _writer_of(read: type[ReadModel], form: Format, custom: Sequence[str] = ()) -> "_Csv | _Ndjson":
+    return _Csv(read, custom) if form == "csv" else _Ndjson()
 
 
 def _written(writer: "_Csv | _Ndjson", view: View, rows: Sequence[Any]) -> bytes:
@@ -74,7 +90,7 @@ class _Ndjson:
         return b""
 
     def write(self, records: Sequence[BaseModel]) -> bytes:
-        return b"".join(record.model_dump_json().encode() + b"\n" for record in records)
+        return b"".join(record.model_dump_json(by_alias=True).encode() + b"\n" for record in records)
 
 
 class _Csv:
@@ -89,7 +105,7 @@ class _Csv:
         return csv_rows.lines([[".".join(path) for path in self._columns]])
 
     def write(self, records: Sequence[BaseModel]) -> bytes:
-        shown = (record.model_dump(mode="json") for record in records)
+        shown = (record.model_dump(mode="json", by_alias=True) for record in records)
         return csv_rows.lines([csv_rows.field(_value_at(each, path)) for path in self._columns] for each in shown)
 
 
@@ -97,10 +113,11 @@ def _columns_of(read: type[BaseModel], above: tuple[str, ...] = ()) -> Iterator[
     for name, field in read.model_fields.items():
         options = [each for each in get_args(field.annotation) or (field.annotation,) if each is not NoneType]
         inner = options[0] if len(options) == 1 else None
+        shown = field.serialization_alias or name
         if isinstance(inner, type) and issubclass(inner, BaseModel) and field.annotation != list[inner]:  # type: ignore[valid-type]
-            yield from _columns_of(inner, (*above, name))
+            yield from _columns_of(inner, (*above, shown))
         else:
-            yield (*above, name)
+            yield (*above, shown)
 
 
 def _value_at(record: Any, path: tuple[str, ...]) -> Any:

@@ -112,7 +112,7 @@ class Listing:
 
     `filters` and `sorts` are columns, `more_filters` other conditions, `includes` the records that come along. What is
     searched follows from the table.
-    With `has_views` a saved view may stand for parameters, see `service_kit.views`.
+    `viewed_as` is the list's name in saved views, which may stand for parameters, see `service_kit.views`.
     Raise ValueError for a filter or an order without an index, unless the table `is_small`.
     """
 
@@ -127,7 +127,7 @@ class Listing:
         includes: Mapping[str, Include] | None = None,
         rows: sa.Select[Any] | None = None,
         is_small: bool = False,
-        has_views: bool = False,
+        viewed_as: str | None = None,
     ) -> None:
         self.name: Final = table.name
         self.table = table
@@ -135,7 +135,7 @@ class Listing:
         self.rows = sa.select(table) if rows is None else rows
         self.is_small: Final = is_small
         self.custom_noun: Final = customized_noun(table)
-        self.has_views: Final = has_views
+        self.viewed_as: Final = viewed_as
         self.includes: Final = dict(includes or {})
         self.search: Final = Search.of(table)
         recorded = ("updated_at",) if "updated_at" in table.c else ()
@@ -341,7 +341,7 @@ class ListRequest:
             if listing.includes:
                 kinds = Literal[tuple(listing.includes)]  # type: ignore[valid-type]
                 yield Parameter("include", kinds, "What to bring along; several by several.", len(listing.includes))
-        if listing.has_views:
+        if listing.viewed_as is not None:
             yield Parameter(
                 _VIEW, Identifier, "A saved view, which gives the filters, words and order that are not given here."
             )
@@ -367,7 +367,7 @@ class ListRequest:
         """Return what the request asks. Raise `Unprocessable` (422), naming each place."""
         listing, wrong, given = self.listing, Found(), dict[str, Any]()
         texts = _texts(request.query_params.multi_items())
-        if _VIEW in texts and listing.has_views:
+        if _VIEW in texts and listing.viewed_as is not None:
             texts |= await self._viewed(request, texts, wrong)
         known = await self.known(request.state.work, texts)
         if self.prefix is not None:
@@ -416,7 +416,7 @@ class ListRequest:
             table.c.id == view_id, sa.or_(table.c.subject == subject, table.c.is_shared)
         )
         view = (await work.execute(query)).one_or_none()
-        of_list = request.url.path.split("/")[2]
+        of_list = self.listing.viewed_as
         if view is None:
             wrong.append((_VIEW, "is no view that you can use; GET /v1/views lists them"))
         elif view.list != of_list:

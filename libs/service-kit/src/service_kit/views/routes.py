@@ -1,7 +1,7 @@
 """The routes of saved views; the same in every API that has lists."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Request, Response
@@ -10,6 +10,7 @@ from service_kit.access import AccessTable
 from service_kit.auth import Principal
 from service_kit.fields import Code, Flag, Identifier
 from service_kit.identifiers import new_id
+from service_kit.lists.listing import Listing
 from service_kit.locking import absent
 from service_kit.problems import Conflict, Forbidden, Unprocessable
 from service_kit.resources import Resource
@@ -29,9 +30,29 @@ class ViewNameTaken(Conflict):
     slug, title = "view-name-taken", "You have a view of this name"
 
 
-def views_of(entity: type[SavedView], resources: Iterable[Resource[Any]]) -> APIRouter:
-    """Return the routes of the views of these nouns' lists, which are kept in the entity's table."""
-    lists = {each.routes.prefix.removeprefix("/v1/"): each for each in resources}
+class ViewedList(NamedTuple):
+    """A list that views can be saved of."""
+
+    listing: Listing
+    operation: str
+    """The id of the operation that lists it."""
+    address: str
+    """That of a list within a record has the record's parameter."""
+
+
+Lists = Mapping[str, ViewedList]
+"""By the name that views have them by."""
+
+
+def views_of(
+    entity: type[SavedView], resources: Iterable[Resource[Any]], within: Iterable[ViewedList] = ()
+) -> APIRouter:
+    """Return the routes of the views of these nouns' lists, which are kept in the entity's table.
+
+    `within` are lists within records.
+    """
+    of_nouns = (ViewedList(each.listing, each.list_operation, each.routes.prefix) for each in resources)
+    lists = {name: one for one in (*of_nouns, *within) if (name := one.listing.viewed_as) is not None}
 
     def show(row: Any, by: Principal) -> ViewRead:
         members = {name: getattr(row, name) for name in ("id", "version", "updated_at", "list", "name", "query")}
@@ -39,7 +60,7 @@ def views_of(entity: type[SavedView], resources: Iterable[Resource[Any]]) -> API
             **members,
             is_shared=row.is_shared,
             is_own=row.subject == by.subject,
-            address=f"/v1/{row.list}?view={row.id}",
+            address=f"{lists[row.list].address}?view={row.id}",
         )
 
     table = entity.table
@@ -124,20 +145,18 @@ def views_of(entity: type[SavedView], resources: Iterable[Resource[Any]]) -> API
     return views.routes
 
 
-def _read_by(by: Principal, lists: Mapping[str, Resource[Any]], access: AccessTable) -> list[str]:
-    return [name for name, one in lists.items() if access.rule_of(one.list_operation).scope_of(by.roles)]
+def _read_by(by: Principal, lists: Lists, access: AccessTable) -> list[str]:
+    return [name for name, one in lists.items() if access.rule_of(one.operation).scope_of(by.roles)]
 
 
-def _seen(table: sa.Table, lists: Mapping[str, Resource[Any]], request: Request) -> sa.ColumnElement[bool]:
+def _seen(table: sa.Table, lists: Lists, request: Request) -> sa.ColumnElement[bool]:
     """Return what the views meet that the caller can use: their own and shared ones, of lists that they may read."""
     by: Principal = request.state.principal
     read = _read_by(by, lists, request.app.state.access)
     return sa.and_(table.c.list.in_(read), sa.or_(table.c.subject == by.subject, table.c.is_shared))
 
 
-async def _require_query(
-    work: UnitOfWork, lists: Mapping[str, Resource[Any]], name: str, query: str, request: Request
-) -> None:
+async def _require_query(work: UnitOfWork, lists: Lists, name: str, query: str, request: Request) -> None:
     """Raise `Unprocessable` (422) for what is no list that the caller may read, or what the list does not take."""
     read = _read_by(request.state.principal, lists, request.app.state.access)
     if name not in read:

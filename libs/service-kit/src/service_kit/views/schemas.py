@@ -52,5 +52,10 @@ class ViewRead(ReadModel):
     is_shared: Annotated[bool, _SHARED]
     is_own: Annotated[bool, described("Whether the caller made it, and may change it.", True)]
     address: Annotated[
-        str, described("The list under this view.", "/v1/deals?view=01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11")
+        str,
+        described(
+            "The list under this view. That of a list within a record has its parameter, as"
+            " `/v1/tickets/{ticket_id}/interactions` has.",
+            "/v1/deals?view=01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11",
+        ),
     ]

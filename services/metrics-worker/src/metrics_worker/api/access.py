@@ -42,11 +42,11 @@ ACCESS: Final = AccessTable(
     Noun("callers", read=rule("get_me", EVERYBODY)),
     Noun("stream tickets", read=rule("issue_stream_ticket", EVERYBODY)),
     Noun("coverage", read=rule("get_coverage", _ALL_NUMBERS)),
-    Noun("alerts", owner="owner", team="team", read=rule("list_alerts", _NUMBERS)),
-    Noun("waits", owner="owner", team="team", read=rule("list_waiting summarize_waiting", _NUMBERS)),
+    Noun("alerts", owner="owner", team="team", read=rule("list_alerts export_alerts", _NUMBERS)),
+    Noun("waits", owner="owner", team="team", read=rule("list_waiting summarize_waiting export_waiting", _NUMBERS)),
     Noun(
         "waiting policies",
-        read=rule("list_waiting_policies get_waiting_policy", EVERYBODY),
+        read=rule("list_waiting_policies get_waiting_policy export_waiting_policies", EVERYBODY),
         write=(rule("create_waiting_policy change_waiting_policy delete_waiting_policy", _MANAGERS),),
         audit=rule("get_waiting_policy_audit", _MANAGERS),
     ),
@@ -59,22 +59,24 @@ ACCESS: Final = AccessTable(
     ),
     Noun(
         "targets",
-        read=rule("list_targets get_target", _ALL_NUMBERS),
+        read=rule("list_targets get_target export_targets", _ALL_NUMBERS),
         write=(rule("set_target delete_target", _MANAGERS),),
         audit=rule("get_target_audit", _MANAGERS),
     ),
     Noun(
         "closed periods",
-        read=rule("list_periods get_period", EVERYBODY),
-        write=(rule("list_restatements", _ALL_NUMBERS), rule("close_period", _MANAGERS)),
+        read=rule("list_periods get_period export_periods", EVERYBODY),
+        write=(rule("list_restatements export_restatements", _ALL_NUMBERS), rule("close_period", _MANAGERS)),
         audit=rule("get_period_audit", _MANAGERS),
     ),
-    Noun("proofs", read=rule("list_proofs", _ALL_NUMBERS)),
+    Noun("proofs", read=rule("list_proofs export_proofs", _ALL_NUMBERS)),
     Noun("audit", read=rule("list_audit", _ADMINS_ONLY)),
     Noun("exports", read=rule("export_postings", {"analyst": ALL, **_MANAGERS})),
     Noun(
         "webhooks",
-        read=rule("list_webhooks get_webhook list_webhook_deliveries", _ADMINS_ONLY),
+        read=rule(
+            "list_webhooks get_webhook export_webhooks list_webhook_deliveries export_webhook_deliveries", _ADMINS_ONLY
+        ),
         write=(
             rule(
                 "register_webhook change_webhook delete_webhook add_webhook_secret send_webhook_delivery_again",
@@ -85,10 +87,22 @@ ACCESS: Final = AccessTable(
     ),
     Noun(
         "dead letters",
-        read=rule("list_dead_letters list_halts get_dead_letter", {"analyst": ALL}),
+        read=rule("list_dead_letters list_halts get_dead_letter export_dead_letters", {"analyst": ALL}),
         write=(rule("mend_dead_letter send_dead_letter discard_dead_letter", _ADMINS_ONLY),),
         audit=rule("get_dead_letter_audit", _ADMINS_ONLY),
     ),
+    # Whose they are, the operations check by the token's subject.
+    Noun(
+        "views",
+        read=rule("list_views get_view", EVERYBODY),
+        write=(
+            rule("create_view change_view delete_view unshare_view", EVERYBODY),
+            rule("share_view", {**_MANAGERS, "analyst": ALL}),
+        ),
+        audit=rule("get_view_audit", EVERYBODY),
+    ),
+    # What it does with each record is a rule of its own.
+    Noun("bulk", read=rule("do_in_bulk", EVERYBODY)),
     people=ClaimedPeople(
         sa.select(directory_name.c.id, directory_name.c.parent_id)
         .where(directory_name.c.kind == "team")

@@ -10,7 +10,7 @@ from metrics_worker.ledger import aggregate
 from metrics_worker.ledger.directory import NAMES, decode_name
 from metrics_worker.ledger.tables import CONSUMER
 from metrics_worker.webhooks.model import FEED
-from service_kit.dead_letters.routes import dead_letter_routes
+from service_kit.dead_letters.routes import dead_letters_of
 from service_kit.dead_letters.use_cases import Readable
 
 CONSUMERS: Final = (CONSUMER, NAMES, FEED)
@@ -31,4 +31,4 @@ async def _readable(request: Request) -> Readable:
     return check
 
 
-dead_letters = dead_letter_routes(CONSUMERS, readable=_readable, with_names=[NAMES])
+dead_letters = dead_letters_of(CONSUMERS, readable=_readable, with_names=[NAMES])

@@ -2,8 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Path
-from pydantic import BaseModel
+from fastapi import Path, Query, Request, Response
 
 from metrics_worker.api.parameters import LedgerReporting
 from metrics_worker.periods import queries, use_cases
@@ -11,13 +10,27 @@ from metrics_worker.periods.model import ClosedPeriod
 from metrics_worker.periods.schemas import ClosedPeriodRead, RestatementRead
 from service_kit.audit.queries import OF_ONE_RECORD, audit_of
 from service_kit.audit.schemas import AuditEntryRead
-from service_kit.fields import Code
-from service_kit.lists.listing import ListQuery
-from service_kit.paging import Paged, PageRead, page_of
-from service_kit.routing import CallersAccess, Work, router
+from service_kit.fields import Code, Moment
+from service_kit.lists.exports import exported_records
+from service_kit.lists.files import Form, file_of, file_route, pages_of
+from service_kit.lists.filters import OneOf
+from service_kit.paging import MAX_LIMIT, Paged, PageRead, page_of
+from service_kit.resources import Resource
+from service_kit.routing import CallersAccess, Work
 
-periods = router("/periods", "periods")
-_ASKS_PERIODS = queries.PERIODS.query_of()
+_columns = ClosedPeriod.table.c
+periods = Resource(
+    "/periods/{period}",
+    ClosedPeriod.table,
+    ClosedPeriodRead,
+    filters={"closed_at": Moment},
+    more_filters=[OneOf("period", Code, "Only these periods, by their names.", MAX_LIMIT, column=_columns.name)],
+    sorts=("closed_at",),
+    rows=queries.PERIOD_ROWS,
+    is_small=True,
+)
+periods.read_routes(list_as="list_periods")
+routes = periods.routes
 
 Named = Annotated[
     str,
@@ -29,36 +42,44 @@ Named = Annotated[
 ]
 
 
-@periods.get("", response_model=queries.PERIODS.page_model, openapi_extra=_ASKS_PERIODS.document())
-async def list_periods(
-    work: Work, access: CallersAccess, asked: Annotated[ListQuery, Depends(_ASKS_PERIODS)]
-) -> BaseModel:
-    """Return closed periods, the last closed first."""
-    return await queries.PERIODS.page(work, access, asked, ClosedPeriodRead.model_validate)
-
-
-@periods.get("/{period}")
+@routes.get("/{period}")
 async def get_period(period: Named, work: Work) -> ClosedPeriodRead:
     """Return a closed period and the moment of its figures."""
     return ClosedPeriodRead.of(await use_cases.closed_period(work, period))
 
 
-@periods.get("/{period}/audit", description=OF_ONE_RECORD, response_model=page_of(AuditEntryRead))
+@routes.get("/{period}/audit", description=OF_ONE_RECORD, response_model=page_of(AuditEntryRead))
 async def get_period_audit(period: Named, work: Work, page: Paged, access: CallersAccess) -> PageRead[AuditEntryRead]:
     """Return who closed a period."""
     return await audit_of(work, page, access, ClosedPeriod.table, await use_cases.closed_period(work, period))
 
 
-@periods.post("/{period}/close")
+@routes.post("/{period}/close")
 async def close_period(period: Named, work: Work, reporting: LedgerReporting) -> ClosedPeriodRead:
     """Close a period that is over: from now on each change of its figures is published as a restatement."""
     return ClosedPeriodRead.of(await use_cases.close_period(work, period, reporting))
 
 
-@periods.get("/{period}/restatements", response_model=page_of(RestatementRead))
+@routes.get("/{period}/restatements", response_model=page_of(RestatementRead))
 async def list_restatements(
     period: Named, work: Work, reporting: LedgerReporting, page: Paged, kpi: Code | None = None
 ) -> PageRead[RestatementRead]:
     """Return the figures of a closed period that have changed since, with the events behind each."""
     closed = await use_cases.closed_period(work, period)
     return await queries.list_restatements(work, closed, page, reporting, kpi)
+
+
+@routes.get("/{period}/restatements/export", **file_route(RestatementRead, "the restatements of a period"))
+async def export_restatements(
+    period: Named,
+    work: Work,
+    request: Request,
+    reporting: LedgerReporting,
+    kpi: Annotated[Code | None, Query(description="Only those of this KPI.", examples=["revenue"])] = None,
+    form: Form = "csv",
+) -> Response:
+    closed = await use_cases.closed_period(work, period)
+    found = await queries.all_restatements(work, closed, reporting, kpi)
+    chunks = exported_records(RestatementRead, pages_of(found), form)
+    given = {"period": closed.name, "kpi": kpi, "format": form}
+    return await file_of(request, chunks, form, noun="restatement", name=f"restatements-{closed.name}", given=given)

@@ -1,25 +1,31 @@
-"""GET /v1/proofs."""
+"""GET /v1/proofs.
+
+`metrics-verify` compares the ledger with the log, and stores each proof; the last 100 are kept. An empty list: never
+yet.
+"""
 
 from typing import Annotated
 
-from fastapi import Depends
-from pydantic import BaseModel
+from pydantic import Field
 
-from metrics_worker.proofs.queries import PROOFS
+from metrics_worker.proofs.model import Proof
+from metrics_worker.proofs.queries import PROOF_ROWS
 from metrics_worker.proofs.schemas import ProofRead
-from service_kit.lists.listing import ListQuery
-from service_kit.routing import CallersAccess, Work, router
+from service_kit.fields import Moment, Name, plain_digits
+from service_kit.resources import Resource
 
-proofs = router("/proofs", "proofs")
-_ASKS_PROOFS = PROOFS.query_of()
-
-
-@proofs.get("", response_model=PROOFS.page_model, openapi_extra=_ASKS_PROOFS.document())
-async def list_proofs(
-    work: Work, access: CallersAccess, asked: Annotated[ListQuery, Depends(_ASKS_PROOFS)]
-) -> BaseModel:
-    """Return when the ledger was compared with the log, and what was found, the newest first.
-
-    `metrics-verify` compares them, and stores each proof; the last 100 are kept. An empty list: never yet.
-    """
-    return await PROOFS.page(work, access, asked, ProofRead.model_validate)
+proofs = Resource(
+    "/proofs/{proof_id}",
+    Proof.table,
+    ProofRead,
+    filters={
+        "began_at": Moment,
+        "ended_at": Moment,
+        "differences_found": Annotated[int, Field(ge=0, le=2**63 - 1, examples=[1]), plain_digits],
+        "release": Annotated[Name, Field(examples=["0.1.0"])],
+    },
+    sorts=("ended_at", "differences_found"),
+    rows=PROOF_ROWS,
+    is_small=True,
+)
+proofs.read_routes(list_as="list_proofs")

@@ -1,10 +1,11 @@
 """Targets over HTTP: addressed as the KPI itself is asked for, by variant and at most one filter."""
 
 from collections.abc import Callable
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import sqlalchemy as sa
 from fastapi import Depends, Path, Query, Request, Response
+from pydantic import Field
 
 from metrics_worker.api.names import Named, NameReader, name_reader
 from metrics_worker.api.parameters import Filters, LedgerReporting
@@ -18,7 +19,7 @@ from metrics_worker.targets.schemas import TargetRead, TargetSetRequest
 from service_kit.audit.queries import OF_ONE_RECORD, audit_of
 from service_kit.audit.schemas import AuditEntryRead
 from service_kit.dependencies import async_dependency
-from service_kit.fields import Code
+from service_kit.fields import Code, Day, Flag, Moment, Name
 from service_kit.paging import Paged, PageRead, page_of
 from service_kit.problems import Unprocessable
 from service_kit.resources import Resource
@@ -45,13 +46,22 @@ targets = Resource(
     "/targets/{kpi}",
     Target.table,
     TargetRead,
-    filters={"kpi": Code},
+    filters={
+        "kpi": Code,
+        "variant": Code,
+        "dimension": Code,
+        "dimension_value": Annotated[Name, Field(examples=["EMEA"])],
+        "period": Literal["day", "week", "month", "quarter", "year"],
+        "since": Day,
+        "missed": Flag,
+        "set_at": Moment,
+    },
+    sorts=("kpi", "set_at"),
     rows=sa.select(Target.table, name_of_value(_columns.dimension, _columns.dimension_value).label(_NAME)),
     view_for=_view_for,
     is_small=True,
-    has_views=False,
 )
-targets.read_routes(list_as="list_targets", exports=False)
+targets.read_routes(list_as="list_targets")
 
 
 class Address:

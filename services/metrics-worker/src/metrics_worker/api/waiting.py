@@ -1,13 +1,13 @@
 """GET /v1/waiting, and the policies by which customers may wait."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from fastapi import Depends, Query, Response
-from sqlalchemy.ext.asyncio import AsyncConnection
+from fastapi import Depends, Query, Request, Response
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from metrics_worker.api.limits import limits_of
 from metrics_worker.api.links import ApiAddresses, record_address
@@ -33,6 +33,8 @@ from metrics_worker.waiting.schemas import (
 from service_kit.access import Access
 from service_kit.dependencies import async_dependency
 from service_kit.fields import Flag, Identifier
+from service_kit.lists.exports import ROWS, exported_records
+from service_kit.lists.files import Form, file_of, file_route
 from service_kit.paging import Paged, PageRead, page_of
 from service_kit.resources import Resource
 from service_kit.routing import CallersAccess, Work, router
@@ -44,12 +46,12 @@ waiting_policies = Resource(
     "/waiting-policies/{policy_id}",
     WaitingPolicy.table,
     WaitingPolicyRead,
-    filters={"active": Flag},
+    filters={"active": Flag, "reason": WaitReason, "team_id": Identifier},
+    sorts=("name", "limit_minutes"),
     tag="waiting",
     is_small=True,
-    has_views=False,
 )
-waiting_policies.read_routes(list_as="list_waiting_policies", get_as="get_waiting_policy", exports=False)
+waiting_policies.read_routes(list_as="list_waiting_policies", get_as="get_waiting_policy")
 
 
 def _filters(
@@ -100,6 +102,35 @@ async def list_waiting(
     shown = rows[: page.limit]
     items = await _views(connection, shown, query.now, book, addresses, named)
     return PageRead(items=items, next_cursor=page.cursor_after(shown[-1].id) if len(rows) > len(shown) else None)
+
+
+@waiting.get("/export", **file_route(WaitRead, "who waits"))
+async def export_waiting(
+    work: Work,
+    request: Request,
+    status: Status,
+    access: CallersAccess,
+    asked: Asked,
+    named: Named,
+    addresses: Addresses,
+    state: InState = None,
+    form: Form = "csv",
+) -> Response:
+    book = await policies_in_use(work)
+    query = await _query(work, access, book, asked)
+    engine: AsyncEngine = request.app.state.engine
+
+    async def pages() -> AsyncGenerator[Sequence[WaitRead], None]:
+        async with engine.connect() as connection:
+            await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            after = None
+            while rows := await query.page(connection, state=state, after=after, limit=ROWS):
+                yield await _views(connection, rows, query.now, book, addresses, named)
+                after = rows[-1].id
+
+    chunks = exported_records(WaitRead, pages(), form)
+    given = {**asked, "state": state, "format": form}
+    return await file_of(request, chunks, form, noun="wait", name="waiting", given=given)
 
 
 @waiting.get("/summary")

@@ -1,9 +1,9 @@
 """Webhooks over HTTP; for admins."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from fastapi import Depends, Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from metrics_worker.settings import MetricsSettings
 from metrics_worker.webhooks import use_cases
@@ -18,22 +18,29 @@ from metrics_worker.webhooks.schemas import (
 )
 from metrics_worker.webhooks.signatures import secret_text
 from service_kit.dependencies import async_dependency
-from service_kit.fields import Flag, Identifier
+from service_kit.fields import Code, Flag, Identifier, Moment, Name, plain_digits
+from service_kit.lists.exports import FORMAT
+from service_kit.lists.files import file_of_list, file_route
 from service_kit.lists.listing import Listing, ListQuery
 from service_kit.resources import Resource
 from service_kit.routing import CallersAccess, Work
 from service_kit.versions import Expected
+from service_kit.views.routes import ViewedList
 
 webhooks = Resource(
     "/webhooks/{webhook_id}",
     Webhook.table,
     WebhookRead,
-    filters={"active": Flag},
+    filters={
+        "active": Flag,
+        "created_at": Moment,
+        "disabled_because": Annotated[Name, Field(examples=["The receiver answered 410."])],
+    },
+    sorts=("created_at", "url"),
     tag="push",
     is_small=True,
-    has_views=False,
 )
-webhooks.read_routes(list_as="list_webhooks", get_as="get_webhook", exports=False)
+webhooks.read_routes(list_as="list_webhooks", get_as="get_webhook")
 
 
 def _allow_loopback(request: Request) -> bool:
@@ -84,10 +91,21 @@ async def add_webhook_secret(webhook_id: Identifier, work: Work) -> WebhookSecre
 _DELIVERIES = Listing(
     WebhookDelivery.table,
     WebhookDeliveryRead,
-    filters={"status": Literal["pending", "delivered", "dead"]},
+    filters={
+        "status": Literal["pending", "delivered", "dead"],
+        "event_type": Code,
+        "event_id": Identifier,
+        "tries": Annotated[int, Field(ge=0, le=1000, examples=[3]), plain_digits],
+        "created_at": Moment,
+        "last_tried_at": Moment,
+    },
+    sorts=("created_at", "last_tried_at"),
     is_small=True,
+    viewed_as="deliveries",
 )
 _ASKS_DELIVERIES = _DELIVERIES.query_of()
+_EXPORTS_DELIVERIES = _DELIVERIES.query_of(pages=False, more=[FORMAT])
+VIEWED_DELIVERIES: Final = ViewedList(_DELIVERIES, "list_webhook_deliveries", "/v1/webhooks/{webhook_id}/deliveries")
 
 
 @webhooks.routes.get(
@@ -103,6 +121,24 @@ async def list_webhook_deliveries(
     await use_cases.get_webhook(work, webhook_id)
     of_webhook = WebhookDelivery.table.c.webhook_id == webhook_id
     return await _DELIVERIES.page(work, access, asked, WebhookDeliveryRead.model_validate, of_webhook)
+
+
+@webhooks.routes.get(
+    "/{webhook_id}/deliveries/export",
+    openapi_extra=_EXPORTS_DELIVERIES.document(),
+    **file_route(WebhookDeliveryRead, "a webhook's deliveries"),
+)
+async def export_webhook_deliveries(
+    webhook_id: Identifier,
+    work: Work,
+    request: Request,
+    access: CallersAccess,
+    asked: Annotated[ListQuery, Depends(_EXPORTS_DELIVERIES)],
+) -> Response:
+    await use_cases.get_webhook(work, webhook_id)
+    of_webhook = WebhookDelivery.table.c.webhook_id == webhook_id
+    view = WebhookDeliveryRead.model_validate
+    return await file_of_list(request, work, access, _DELIVERIES, asked, view, of_webhook, name="deliveries")
 
 
 @webhooks.routes.post("/{webhook_id}/deliveries/{delivery_id}/send")

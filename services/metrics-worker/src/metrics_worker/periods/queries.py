@@ -11,7 +11,6 @@ from metrics_worker.domain.posting import Reporting
 from metrics_worker.kpis.catalogue import KPIS
 from metrics_worker.periods.model import ClosedFigure, ClosedPeriod, Shown
 from metrics_worker.periods.schemas import (
-    ClosedPeriodRead,
     RestatementEventRead,
     RestatementFigureRead,
     RestatementRead,
@@ -20,7 +19,6 @@ from metrics_worker.periods.use_cases import shown_of
 from metrics_worker.queries.explain import PostingsBehind
 from metrics_worker.queries.figure import difference_text
 from metrics_worker.queries.query import KpiQuery
-from service_kit.lists.listing import Listing
 from service_kit.paging import Page, PageRead
 from service_kit.unit_of_work import UnitOfWork
 
@@ -28,43 +26,57 @@ EVENTS_SHOWN: Final = 10
 
 
 _columns = ClosedPeriod.table.c
-PERIODS: Final = Listing(
-    ClosedPeriod.table,
-    ClosedPeriodRead,
-    filters={},
-    rows=sa.select(
-        _columns.id,
-        _columns.name.label("period"),
-        _columns.first_day.label("start"),
-        _columns.last_day.label("end"),
-        _columns.as_of,
-        _columns.closed_at,
-    ),
-    is_small=True,
+PERIOD_ROWS: Final = sa.select(
+    _columns.id,
+    _columns.name.label("period"),
+    _columns.first_day.label("start"),
+    _columns.last_day.label("end"),
+    _columns.as_of,
+    _columns.closed_at,
 )
-"""Closed periods, the last closed first."""
+"""Closed periods as they are shown."""
 
 
 async def list_restatements(
     work: UnitOfWork, closed: ClosedPeriod, page: Page, reporting: Reporting, kpi: str | None
 ) -> PageRead[RestatementRead]:
-    """Return the figures that differ now from those at the closing, by the ledger of this snapshot."""
-    connection = await work.connection()
-    now = await shown_of(connection, closed.period, reporting)
-    columns = ClosedFigure.table.c
-    restated = [
-        (figure, now[figure.kpi, figure.variant])
-        for figure in await work.find(ClosedFigure, columns.period_id == closed.id, order_by=[columns.id])
-        if kpi in (None, figure.kpi) and now.get((figure.kpi, figure.variant), figure.as_closed) != figure.as_closed
-    ]
+    """Return one page of the figures that differ now from those at the closing, by the ledger of this snapshot."""
+    restated = await _restated(work, closed, reporting, kpi)
     if page.after is not None:
         restated = [each for each in restated if each[0].id > page.after]
     more = len(restated) > page.limit
     shown = restated[: page.limit]
     return PageRead(
-        items=[await _view_of(connection, closed, figure, figure_now, reporting) for figure, figure_now in shown],
+        items=await _views_of(work, closed, shown, reporting),
         next_cursor=page.cursor_after(shown[-1][0].id) if more else None,
     )
+
+
+async def all_restatements(
+    work: UnitOfWork, closed: ClosedPeriod, reporting: Reporting, kpi: str | None
+) -> list[RestatementRead]:
+    """Return all of them."""
+    return await _views_of(work, closed, await _restated(work, closed, reporting, kpi), reporting)
+
+
+_Restated = list[tuple[ClosedFigure, Shown]]
+
+
+async def _restated(work: UnitOfWork, closed: ClosedPeriod, reporting: Reporting, kpi: str | None) -> _Restated:
+    now = await shown_of(await work.connection(), closed.period, reporting)
+    columns = ClosedFigure.table.c
+    return [
+        (figure, now[figure.kpi, figure.variant])
+        for figure in await work.find(ClosedFigure, columns.period_id == closed.id, order_by=[columns.id])
+        if kpi in (None, figure.kpi) and now.get((figure.kpi, figure.variant), figure.as_closed) != figure.as_closed
+    ]
+
+
+async def _views_of(
+    work: UnitOfWork, closed: ClosedPeriod, restated: _Restated, reporting: Reporting
+) -> list[RestatementRead]:
+    connection = await work.connection()
+    return [await _view_of(connection, closed, figure, now, reporting) for figure, now in restated]
 
 
 async def _view_of(

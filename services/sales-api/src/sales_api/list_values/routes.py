@@ -26,7 +26,6 @@ list_values = Resource(
     sorts=("list", "key", "label"),
     own_events=OwnEvents(SALES_DIRECTORY_TOPIC, DIRECTORY, named="list_value"),
     is_small=True,
-    has_views=False,
 )
 list_values.read_routes(list_as="list_list_values", get_as="get_list_value")
 

@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from fastapi import Request, Response
 from pydantic import BaseModel
 
 from event_contracts.service import Direction, TicketChannel, Visibility
@@ -13,6 +14,7 @@ from service_api.tickets.model import Interaction, Ticket
 from service_api.tickets.schemas import InteractionRead
 from service_kit.access import Access
 from service_kit.fields import ExternalReference, Identifier, Moment
+from service_kit.lists.files import file_of_list
 from service_kit.lists.includes import included
 from service_kit.lists.listing import Listing, ListQuery
 from service_kit.locking import absent
@@ -41,6 +43,7 @@ INTERACTIONS = Listing(
         "team": included("team_id", Team.table, TeamRead),
     },
     is_small=True,
+    viewed_as="interactions",
 )
 
 
@@ -49,6 +52,16 @@ async def list_interactions(work: UnitOfWork, asked: ListQuery, ticket_id: UUID,
     await _check_ticket(work, ticket_id)
     view = await access.without_personal(work, _interaction, InteractionRead.of)
     return await INTERACTIONS.page(work, access, asked, view, _interaction.c.ticket_id == ticket_id)
+
+
+async def export_interactions(
+    request: Request, work: UnitOfWork, asked: ListQuery, ticket_id: UUID, access: Access
+) -> Response:
+    """Return the file of a ticket's contacts. Raise `NotFound`."""
+    await _check_ticket(work, ticket_id)
+    view = await access.without_personal(work, _interaction, InteractionRead.of)
+    of_ticket = _interaction.c.ticket_id == ticket_id
+    return await file_of_list(request, work, access, INTERACTIONS, asked, view, of_ticket, name="interactions")
 
 
 async def get_interaction(work: UnitOfWork, ticket_id: UUID, interaction_id: UUID) -> Any:

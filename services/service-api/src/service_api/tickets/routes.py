@@ -34,6 +34,8 @@ from service_kit.audit.schemas import AuditEntryRead
 from service_kit.fields import Code, ExternalReference, Identifier, Moment
 from service_kit.history.own_events import OwnEvents
 from service_kit.lists.boards import Board
+from service_kit.lists.exports import FORMAT
+from service_kit.lists.files import file_route
 from service_kit.lists.includes import included, newest_included
 from service_kit.lists.listing import ListQuery
 from service_kit.paging import Paged, PageRead, page_of
@@ -89,6 +91,7 @@ tickets = Resource(
     own_events=OwnEvents(SERVICE_TOPIC, "tickets", key=("keyed_by", "customer_id")),
 )
 _ASKS_INTERACTIONS = queries.INTERACTIONS.query_of()
+_EXPORTS_INTERACTIONS = queries.INTERACTIONS.query_of(pages=False, more=[FORMAT])
 tickets.read_routes(list_as="list_tickets", get_as="get_ticket")
 
 
@@ -203,6 +206,21 @@ async def list_interactions(
 ) -> BaseModel:
     """The last one logged first."""
     return await queries.list_interactions(work, asked, ticket_id, access)
+
+
+@tickets.routes.get(
+    "/{ticket_id}/interactions/export",
+    openapi_extra=_EXPORTS_INTERACTIONS.document(),
+    **file_route(InteractionRead, "the contacts about a ticket"),
+)
+async def export_interactions(
+    ticket_id: Identifier,
+    work: Work,
+    request: Request,
+    access: CallersAccess,
+    asked: Annotated[ListQuery, Depends(_EXPORTS_INTERACTIONS)],
+) -> Response:
+    return await queries.export_interactions(request, work, asked, ticket_id, access)
 
 
 @tickets.routes.get(
