@@ -21,7 +21,7 @@ proofs = Resource(
     filters={
         "began_at": Moment,
         "ended_at": Moment,
-        "differences_found": Annotated[int, Field(ge=0, le=2**63 - 1, examples=[1]), plain_digits],
+        "differences_found": Annotated[int, Field(ge=0, le=10**18 - 1, examples=[1]), plain_digits],
         "release": Annotated[Name, Field(examples=["0.1.0"])],
     },
     sorts=("ended_at", "differences_found"),
