@@ -188,6 +188,7 @@ class Metrics:
             "periods/2026-02/restatements",
             "webhooks",
             "dead-letters",
+            "views",
         ):
             found[path] = await self.get(f"/v1/{path}")
         for webhook in found["webhooks"]["items"]:
@@ -301,6 +302,7 @@ async def make_history(metrics: Metrics, receiver: Receiver) -> str:
         put = await metrics.admin.put("/v1/targets/revenue", json={"value": "1000", "since": "2026-01-01"})
         assert put.is_success, put.text
         await metrics.post("/v1/waiting-policies", {"name": "Office", "limit_minutes": 90})
+        await metrics.post("/v1/views", {"list": "proofs", "name": "Lately", "query": "sort=-ended_at"})
         await metrics.escalate_a_wait()
         await metrics.post("/v1/periods/2026-02/close")
         await metrics.run_jobs()
