@@ -305,6 +305,29 @@ test("a deal is moved on the board of sales by keyboard and by drag, and is gone
   await card.waitFor({ state: "detached" });
 });
 
+test("what a customer waits for is given to a person, by who may, and the record has them", async () => {
+  const { id } = await post("SERVICE", "/v1/customers", { name: `Molkerei ${unique}` });
+  const agent = await post("SERVICE", "/v1/agents", { name: `Ira ${unique}` });
+  const ticket = await post("SERVICE", "/v1/tickets", { customer_id: id, kind: "problem", channel: "email" });
+  const rep = await post("SALES", "/v1/reps", { name: `Noa ${unique}` });
+  await go(page, "/waiting");
+  const row = page.locator(`[data-wait="tickets/${ticket.id}"]`);
+  await row.getByRole("link", { name: `Molkerei ${unique}` }).waitFor();
+  const choice = row.getByRole("combobox", { name: `Who acts for Molkerei ${unique}` });
+  assert.equal(await choice.getByRole("option", { name: rep.name }).count(), 0, "a ticket is no salesperson's");
+  await choice.selectOption({ label: agent.name });
+  await page.getByText(`Molkerei ${unique} is now with ${agent.name}.`).waitFor();
+  assert.equal((await send("GET", "SERVICE", `/v1/tickets/${ticket.id}`)).agent_id, agent.id);
+  await page.reload();
+  await page.waitForFunction(([wait, name]) => document.querySelector(`[data-wait="${wait}"] select`)?.selectedOptions[0]?.text === name, [`tickets/${ticket.id}`, agent.name]);
+  const context = await browser.newContext();
+  const analyst = watched(await context.newPage());
+  await signIn(analyst, "Yuki Tanaka", "/waiting");
+  await analyst.locator(`[data-wait="tickets/${ticket.id}"]`).waitFor();
+  assert.equal(await analyst.getByRole("combobox", { name: /^Who acts for/ }).count(), 0, "who may not assign is offered no one");
+  await context.close();
+});
+
 test("the explanation of a number leads to the event that has just moved it", async () => {
   await page.goto(address("/numbers/revenue?why=1"));
   await page.getByRole("heading", { name: /^Why is Revenue €/ }).waitFor();

@@ -16,7 +16,8 @@ export interface Waits {
   summary: WaitingSummary;
 }
 
-export function createWaits(limit: number, filters: Accessor<Readonly<Record<string, string>>>, moved: Accessor<unknown>): Accessor<Waits | undefined> {
+/** Returns who waits: undefined before the first answer. `again` reads it anew, where an action has changed it. */
+export function createWaits(limit: number, filters: Accessor<Readonly<Record<string, string>>>, moved: Accessor<unknown>) {
   const read = async (query: Readonly<Record<string, string>>): Promise<Waits> => {
     const [page, summary] = await Promise.all([
       api.GET("/v1/waiting", { params: { query: { ...query, limit } } }),
@@ -24,7 +25,8 @@ export function createWaits(limit: number, filters: Accessor<Readonly<Record<str
     ]);
     return { items: dataOf(page).items, summary: dataOf(summary) };
   };
-  return createReading(filters, read, { moved, everyMs: EVERY_MS }).latest;
+  const { latest, again } = createReading(filters, read, { moved, everyMs: EVERY_MS });
+  return Object.assign(latest, { again });
 }
 
 /** Returns how long a wait is, how much of its limit that is, and by how much it is over, in minutes. */

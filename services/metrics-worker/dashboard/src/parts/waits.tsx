@@ -4,6 +4,7 @@ import { A } from "@solidjs/router";
 import { For, Show } from "solid-js";
 import { duration } from "../format";
 import { isMessage, t } from "../i18n";
+import type { Person } from "../assignment";
 import { overBy, type Wait } from "../waits";
 import { Clock, Mark, Warning } from "./marks";
 
@@ -14,9 +15,39 @@ const MARK = 80;
 
 const reasonOf = (wait: Wait): string => (isMessage(`reason.${wait.reason}`) ? t(`reason.${wait.reason}` as never) : wait.reason);
 
-const nameOf = (wait: Wait): string => wait.names?.customer ?? t(wait.reason === "lead" ? "kind.lead" : "waiting.unnamed");
+/** Returns who waits, by name where there is one. */
+export const nameOf = (wait: Wait): string => wait.names?.customer ?? t(wait.reason === "lead" ? "kind.lead" : "waiting.unnamed");
 
-export function WaitRows(props: { waits: readonly Wait[]; heads?: boolean }) {
+const ownerOf = (wait: Wait): string => wait.names?.owner ?? wait.names?.team ?? t("waiting.noOwner");
+
+function Owner(props: { wait: Wait; people: readonly Person[]; onAssign: (wait: Wait, person: Person) => Promise<boolean> }) {
+  const isListed = () => props.people.some(({ id }) => id === props.wait.owner_id);
+  return (
+    <select
+      class="field wait-assign"
+      aria-label={t("waiting.assign", { name: nameOf(props.wait) })}
+      onChange={async (event) => {
+        const choice = event.currentTarget;
+        const person = props.people.find(({ id }) => id === choice.value);
+        // What is chosen stays chosen until the list is read again, unless it was refused.
+        if (person !== undefined && !(await props.onAssign({ ...props.wait }, person))) choice.value = props.wait.owner_id ?? "";
+      }}
+    >
+      <Show when={!isListed()}><option value={props.wait.owner_id ?? ""} selected>{ownerOf(props.wait)}</option></Show>
+      <For each={props.people}>{(person) => <option value={person.id} selected={person.id === props.wait.owner_id}>{person.name}</option>}</For>
+    </select>
+  );
+}
+
+export interface WaitRowsProps {
+  waits: readonly Wait[];
+  heads?: boolean;
+  /** Whom the record of a wait may be assigned to by the caller; nothing can be assigned where it is left out. */
+  peopleFor?: (wait: Wait) => readonly Person[];
+  onAssign?: (wait: Wait, person: Person) => Promise<boolean>;
+}
+
+export function WaitRows(props: WaitRowsProps) {
   const reached = (wait: Wait): number => (wait.limit_minutes > 0 ? (wait.business_minutes / wait.limit_minutes) * MARK : 0);
   return (
     <table class="rows waits">
@@ -56,7 +87,11 @@ export function WaitRows(props: { waits: readonly Wait[]; heads?: boolean }) {
                 {wait.state === "over" ? <Warning /> : <Clock />}{" "}
                 {t(wait.state === "over" ? "waiting.over" : "waiting.left", { time: duration(Math.abs(overBy(wait)) * MINUTE_MS) })}
               </td>
-              <td class={wait.names?.owner === undefined ? "muted wait-owner" : "wait-owner"}>{wait.names?.owner ?? wait.names?.team ?? t("waiting.noOwner")}</td>
+              <td class={wait.names?.owner === undefined ? "muted wait-owner" : "wait-owner"}>
+                <Show when={(props.peopleFor?.(wait).length ?? 0) > 0} fallback={ownerOf(wait)}>
+                  <Owner wait={wait} people={props.peopleFor!(wait)} onAssign={props.onAssign!} />
+                </Show>
+              </td>
             </tr>
           )}
         </For>
