@@ -41,6 +41,8 @@ RULES = re.compile(
             r"^give either ",
             r"^give due_(at|on) of what is (planned|agreed with the customer)$",
             r"^is only of rules with the trigger ",
+            r"^must name each step once$",
+            r"is the step of what a deal promises, ",
             r" is after .+, the last day asked for$",
             r"^must not give both ",
             r"^is a number of groups: add group_by$",

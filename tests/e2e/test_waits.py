@@ -23,7 +23,7 @@ class Company:
     """The APIs as their managers use them, within a region that no other test has."""
 
     def __init__(self, stack: LocalStack, clients: dict[str, httpx.AsyncClient], kpis: Kpis) -> None:
-        self.stack, self.clients, self._kpis = stack, clients, kpis
+        self.stack, self.clients, self.kpis = stack, clients, kpis
         self.region = f"cove-{uuid4().hex[:8]}"
 
     async def post(self, api: str, path: str, **body: Any) -> Body:
@@ -47,7 +47,7 @@ class Company:
         around = ((now - timedelta(days=10)).date().isoformat(), (now + timedelta(days=1)).date().isoformat())
         found = {}
         for kpi, variant in asked:
-            answer = await self._kpis.ask(kpi, *around, variant=variant, region=self.region)
+            answer = await self.kpis.ask(kpi, *around, variant=variant, region=self.region)
             found[kpi, variant] = (answer["numerator"], answer["denominator"])
         return found
 
@@ -163,4 +163,113 @@ async def test_a_call_back_that_was_agreed_waits_from_its_time_until_it_is_moved
         ("answered_within_hour", "call_backs"): (1, 2),
         ("follow_ups_on_time", "standard"): (0, 2),
     }
+    await settled(company.stack)
+
+
+async def test_a_promise_that_is_broken_waits_until_it_is_delivered(company: Company) -> None:
+    asked = (
+        ("answered_within_hour", "promises"),
+        ("answered_within_hour", "all"),
+        ("waiting_now", "all"),
+        ("waiting_now", "promises"),
+        ("promises_kept", "due"),
+        ("promises_kept", "time"),
+        ("onboarding_steps_on_time", "standard"),
+        ("customers_at_risk", "promise_broken"),
+        ("unattended_now", "standard"),
+    )
+    now = datetime.now(UTC)
+    account = await company.post("sales", "accounts", name="Baltic Bakeries", region=company.region)
+
+    async def known() -> bool:
+        answer = await company.clients["service"].get(f"/v1/customers/{account['id']}")
+        return answer.status_code == 200 and answer.json()["registered_at"] is not None
+
+    await eventually(known, PATIENT_SECONDS)
+    product = f"pump-{uuid4().hex[:8]}"
+    await company.post("sales", "products", code=product, name="Pump")
+    steps = [{"step": "set-up", "days": 3}, {"step": "training", "days": 10}]
+    template = await company.post("service", "onboarding-templates", name=product, product=product, steps=steps)
+    # Promised for the day before yesterday, in whatever zone: that day is over.
+    promised_for = (now - timedelta(days=2)).date()
+    promise = {"deliver_by": promised_for.isoformat(), "quality": "gold"}
+    lines = [{"product": product, "quantity": 1, "unit_price": "100.00"}]
+    deal = await company.post("sales", "deals", account_id=account["id"], currency="EUR", lines=lines)
+    before = await company.numbers(*asked)
+    await company.post("sales", f"deals/{deal['id']}/close", outcome="won", promise=promise)
+
+    async def steps_in(status: str) -> dict[str, Body]:
+        found = await company.get("service", f"onboarding-steps?deal_id={deal['id']}&status={status}")
+        return {each["step"]: each for each in found["items"]}
+
+    async def all_planned() -> bool:
+        return len(await steps_in("planned")) == 3
+
+    await eventually(all_planned, PATIENT_SECONDS)
+    planned = await steps_in("planned")
+    assert [planned[step]["promised"] for step in ("delivery", "set-up", "training")] == [True, False, False]
+    assert planned["training"]["due_on"] == (promised_for + timedelta(days=10)).isoformat()
+    (wait,) = await company.waiting()
+    assert (wait["reason"], wait["state"]) == ("promise", "over")
+    assert wait["record"] == f"onboardingsteps/{planned['delivery']['id']}"
+    assert wait["customer_id"] == account["id"]
+    broken = before | {
+        ("answered_within_hour", "promises"): (0, 1),
+        ("answered_within_hour", "all"): (0, 1),
+        ("waiting_now", "all"): (1, None),
+        ("waiting_now", "promises"): (1, None),
+        ("promises_kept", "due"): (0, 1),
+        ("onboarding_steps_on_time", "standard"): (0, 1),
+        ("customers_at_risk", "promise_broken"): (1, None),
+    }
+    assert await company.numbers(*asked) == broken
+
+    async def alerted() -> bool:
+        return "metrics.wait-over-limit" in await company.published(wait["id"])
+
+    await eventually(alerted, PATIENT_SECONDS)
+
+    # Sales takes the deal back: no one waits, and nothing of it counts.
+    await company.post("sales", f"deals/{deal['id']}/reopen")
+
+    async def taken_back() -> bool:
+        return len(await steps_in("cancelled")) == 3
+
+    await eventually(taken_back, PATIENT_SECONDS)
+    assert await company.waiting() == []
+    assert await company.numbers(*asked) == before
+
+    # Won again with the same promise, it is waited for again, and delivered in the end.
+    await company.post("sales", f"deals/{deal['id']}/close", outcome="won", promise=promise)
+    await eventually(all_planned, PATIENT_SECONDS)
+    (again,) = await company.waiting()
+    assert (again["reason"], again["since"]) == ("promise", wait["since"])
+    price = {"amount": "100.00", "currency": "EUR"}
+    await company.post("service", "deliveries", deal_id=deal["id"], price=price, quality_as_agreed=True)
+    assert [*await steps_in("done")] == ["delivery"]
+    assert await company.waiting() == []
+    assert await company.numbers(*asked) == before | {
+        ("answered_within_hour", "promises"): (0, 1),
+        ("answered_within_hour", "all"): (0, 1),
+        ("promises_kept", "due"): (0, 1),
+        ("promises_kept", "time"): (0, 1),
+        ("onboarding_steps_on_time", "standard"): (0, 1),
+    }
+    left = await steps_in("planned")
+    await company.post("service", f"onboarding-steps/{left['set-up']['id']}/done")
+    await booked(company.stack)
+    # Due tomorrow, and done today.
+    due = (promised_for + timedelta(days=3)).isoformat()
+    on_time = await company.kpis.ask("onboarding_steps_on_time", due, due, region=company.region)
+    assert (on_time["numerator"], on_time["denominator"]) == (1, 1)
+
+    async def ended() -> bool:
+        return "metrics.wait-ended" in await company.published(wait["id"])
+
+    await eventually(ended, PATIENT_SECONDS)
+    # Others of the shared system must not have its steps.
+    answer = await company.clients["service"].patch(
+        f"/v1/onboarding-templates/{template['id']}", json={"active": False}
+    )
+    assert answer.is_success, answer.text
     await settled(company.stack)

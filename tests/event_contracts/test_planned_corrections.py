@@ -21,6 +21,7 @@ AT = datetime(2026, 7, 2, 3, tzinfo=UTC)
         ("service.check-in", "completed"),
         ("service.training", "delivered"),
         ("service.maintenance", "performed"),
+        ("service.onboarding-step", "completed"),
     ],
 )
 def test_planned_work_and_what_was_done_are_corrected_by_events_of_their_own(noun: str, done: str) -> None:

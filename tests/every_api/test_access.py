@@ -7,10 +7,13 @@ import itertools
 import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
+import sqlalchemy as sa
 from fastapi import FastAPI
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service_kit.access import AccessTable, Noun
 from service_kit.migrations import migrate
@@ -36,7 +39,8 @@ EVERYONE = ("own", "team", "below", "above", "region", "elsewhere", "unassigned"
 SCOPED = {
     "sales-api": ("accounts", "leads", "deals", "activities", "referrals", "quotas"),
     "service-api": (
-        "customers", "tickets", "surveys", "trainings", "check-ins", "maintenance", "deliveries", "upsell-suggestions"
+        "customers", "tickets", "surveys", "trainings", "check-ins", "maintenance", "onboarding-steps",
+        "deliveries", "upsell-suggestions",
     ),
 }  # fmt: skip
 WITH_EVENTS = {"sales-api": "deals", "service-api": "tickets"}
@@ -49,6 +53,7 @@ class Api:
 
     def __init__(self, name: str, app: FastAPI, http: httpx.AsyncClient, issuer: Issuer) -> None:
         self.name = name
+        self.engine: AsyncEngine = app.state.engine
         self.table: AccessTable = app.state.access
         self.http = http
         self._issuer = issuer
@@ -121,6 +126,12 @@ class Api:
             "surveys": {"ticket_id": referred.get("tickets"), "kind": "csat"},
             "trainings": {"customer_id": referred.get("customers"), "attendees": 3, **agent},
             "check-ins": {"customer_id": referred.get("customers"), **agent},
+            "onboarding-steps": {
+                "ticket_id": referred.get("onboardings"),
+                "step": f"step-{number}",
+                "due_on": "2026-06-30",
+                **agent,
+            },
             "upsell-suggestions": {"customer_id": referred.get("customers"), **agent},
         }
         return {name: value for name, value in bodies[noun].items() if value is not None}
@@ -146,6 +157,10 @@ class Api:
                     agent = {} if self.people[whose] is None else {"agent_id": self.people[whose]}
                     path = f"/v1/maintenance-plans/{referred['maintenance-plans']}/perform"
                     referred[noun] = await self.post(path, agent)
+                elif noun == "onboarding-steps":
+                    referred["onboardings"] = await self._onboarding(whose, referred)
+                    self.records.setdefault("onboardings", {})[whose] = referred["onboardings"]
+                    referred[noun] = await self.post(f"/v1/{noun}", self.body(noun, whose, referred))
                 else:
                     referred[noun] = await self.post(f"/v1/{noun}", self.body(noun, whose, referred))
                 self.records.setdefault(noun, {})[whose] = referred[noun]
@@ -160,6 +175,15 @@ class Api:
             answer = await self.send("GET", path, roles=("admin",))
             (found,) = answer.json()["items"]
             self.records.setdefault("events", {})[whose] = found["event"]["id"]
+
+    async def _onboarding(self, whose: str, referred: Mapping[str, str]) -> str:
+        """Open the onboarding of a won deal, whose steps are its agent's; return the ticket's id."""
+        deal = {"id": uuid4(), "customer_id": referred["customers"]}
+        won = sa.text("INSERT INTO won_deal (id, customer_id, won_at) VALUES (:id, :customer_id, now())")
+        async with self.engine.begin() as connection:
+            await connection.execute(won, deal)
+        body = self.body("tickets", whose, referred)
+        return await self.post("/v1/tickets", body | {"onboarding_deal_id": str(deal["id"])})
 
     async def _fill_the_rest(self) -> None:
         customer = self.records["customers"]["elsewhere"]
@@ -415,6 +439,6 @@ async def test_a_record_out_of_scope_is_absent_or_only_read(
             tried += 1
     unscoped = (
         *("dead-letters", "sla-policies", "business-calendars", "deliveries", "survey-answers", "views"),
-        *("custom-fields", "list-values", "planning-rules"),
+        *("custom-fields", "list-values", "planning-rules", "onboarding-templates"),
     )
     assert tried or operation.api == "metrics-api" or api.noun_at(operation.template) in unscoped

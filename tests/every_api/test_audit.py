@@ -303,6 +303,7 @@ async def service(api: Api) -> None:
         await write("POST", "/v1/maintenance/{maintenance_id}/move", {"due_on": "2026-09-30"}, **of_visit)
         await write("POST", f"/v1/maintenance/{{maintenance_id}}/{step}", {}, **of_visit)
     await write("POST", "/v1/maintenance-plans/{plan_id}/end", {}, plan_id=plan["id"])
+    await onboard(api, customer["id"], agent["id"])
     deal_id = await a_won_deal(api, customer["id"])
     delivery = {"deal_id": deal_id, "quality_as_agreed": True, "price": {"amount": "10.00", "currency": "EUR"}}
     delivery = await write("POST", "/v1/deliveries", delivery)
@@ -316,6 +317,26 @@ async def service(api: Api) -> None:
     await api.import_one("customers", {"name": "UAB Saulė"})
     await api.change_in_bulk("change_team", team["id"], {"name": "North"})
     await save_views(api, "tickets")
+
+
+async def onboard(api: Api, customer_id: str, agent_id: str) -> None:
+    """Declare a template, open an onboarding, and end a step of it in each of the three ways."""
+    write = api.write
+    template = {"name": "Pumps", "product": "pump", "steps": [{"step": "set-up", "days": 0, "agent_id": agent_id}]}
+    template = await write("POST", "/v1/onboarding-templates", template)
+    path = "/v1/onboarding-templates/{template_id}"
+    await write("PATCH", path, {"active": False}, template_id=template["id"])
+    opening = {"kind": "installation", "channel": "web", "customer_id": customer_id}
+    opening["onboarding_deal_id"] = await a_won_deal(api, customer_id)
+    ticket = await write("POST", "/v1/tickets", opening)
+    path = "/v1/onboarding-steps/{onboarding_step_id}"
+    for ending in ("done", "missed", "cancel"):
+        step = {"ticket_id": ticket["id"], "step": f"to-be-{ending}", "due_on": "2026-06-30"}
+        step = await write("POST", "/v1/onboarding-steps", step)
+        of_step = {"onboarding_step_id": step["id"]}
+        await write("PATCH", path, {"purpose": "upgrade"}, **of_step)
+        await write("POST", f"{path}/move", {"due_on": "2026-09-30"}, **of_step)
+        await write("POST", f"{path}/{ending}", {}, **of_step)
 
 
 async def a_won_deal(api: Api, customer_id: str) -> str:

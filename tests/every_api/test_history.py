@@ -35,6 +35,7 @@ APIS: dict[str, ModuleType] = {"sales-api": sales_api, "service-api": service_ap
 STORIES = {"sales-api": test_audit.sales, "service-api": test_audit.service}
 WITHOUT_EVENTS = {
     "/v1/maintenance-plans/{plan_id}", "/v1/sla-policies/{policy_id}", "/v1/planning-rules/{rule_id}",
+    "/v1/onboarding-templates/{template_id}",
     "/v1/business-calendars/{calendar_id}", "/v1/dead-letters/{letter_id}", "/v1/events/{event_id}",
     "/v1/schemas/{name}",
     "/v1/tickets/{ticket_id}/interactions", "/v1/tickets/{ticket_id}/interactions/{interaction_id}",

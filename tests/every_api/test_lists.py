@@ -34,6 +34,7 @@ ROWS = 10_000
 VALUES = {
     "survey": {"ticket_id": "md5(n::text)::uuid"},
     "activity": {"trigger_id": "md5(n::text)::uuid"},
+    "onboarding_step": {"deal_id": "md5(n::text)::uuid"},
     "check_in": {"trigger_id": "md5(n::text)::uuid"},
 }
 APIS: dict[str, ModuleType] = {"sales-api": sales_api, "service-api": service_api}

@@ -28,6 +28,7 @@ from event_contracts.service import (
     Interaction,
     InteractionLogged,
     MaintenancePerformed,
+    OnboardingStepPlanned,
     ReviewRecorded,
     SurveyAnswered,
     TicketResolved,
@@ -164,6 +165,23 @@ def check_in(**fields: Any) -> CheckInCompleted:
 def maintenance(**fields: Any) -> MaintenancePerformed:
     defaults = {"id": uuid4(), "plan_id": None, "due_on": DAY, "performed_at": MORNING, **_CARED_FOR}
     return MaintenancePerformed(**(defaults | fields))
+
+
+def step(**fields: Any) -> OnboardingStepPlanned:
+    """A planned step: the promised delivery unless given."""
+    defaults = {
+        "id": uuid4(),
+        "deal_id": uuid4(),
+        "ticket_id": uuid4(),
+        "status": "planned",
+        "planned_at": MORNING,
+        "step": "delivery",
+        "promised": True,
+        "due_on": DAY,
+        "completed_at": None,
+        **_CARED_FOR,
+    }
+    return OnboardingStepPlanned(**(defaults | fields))
 
 
 def upsell(**fields: Any) -> UpsellSuggested:

@@ -19,7 +19,8 @@ from tests.upgrading import Values, id_in, upgrade, upgraded_step_by_step
 
 NOUNS = (
     "agents", "business-calendars", "check-ins", "customers", "deliveries", "maintenance", "maintenance-plans",
-    "planning-rules", "reviews", "sla-policies", "surveys", "teams", "tickets", "trainings", "upsell-suggestions",
+    "onboarding-steps", "onboarding-templates", "planning-rules", "reviews", "sla-policies", "surveys", "teams",
+    "tickets", "trainings", "upsell-suggestions",
 )  # fmt: skip
 OPEN = (
     "assigned_at", "first_responded_at", "resolved_at", "resolution", "closed_at", "reopened_at", "first_resolved_at",
@@ -38,6 +39,8 @@ MADE: Values = {
     "won_deal": {"promised_currency": "EUR"},
     "suggested_sale": {"kind": "lead", "status": "new"},
     "sla_policy": {"kind": None, "priority": None},
+    "onboarding_step": {"status": "done", "moves": []},
+    "onboarding_template": {"promise_days": 14, "steps": []},
     "planning_rule": {"trigger": "interval", "max_score": None, "priority": None},
     "dead_letter": {"consumer": "service-customer-names", "status": "open"},
     "consumer_offset": {"consumer": "service-customer-names"},

@@ -19,7 +19,7 @@ from event_contracts.service import RatingWait, Wait
 from metrics_worker.domain.kinds import KIND_BY_NAME
 from metrics_worker.domain.posting import Posting, Reporting
 from metrics_worker.domain.quota import spread
-from metrics_worker.domain.waiting import of_ticket
+from metrics_worker.domain.waiting import of_onboarding_step, of_ticket
 from metrics_worker.ledger.aggregate import decode
 from tests.faults.rows import fault
 from tests.metrics_worker.facts import (
@@ -46,6 +46,7 @@ from tests.metrics_worker.facts import (
     record,
     referral,
     review,
+    step,
     survey,
     ticket,
     training,
@@ -330,6 +331,76 @@ def test_of_an_onboarding_only_what_the_customer_wrote_is_waited_for() -> None:
     written = ticket(onboarding_since=MORNING, waits=[Wait(since=since)])
     assert posted(written, "ticket")[1:] == [{"day": "2026-03-11", **ASKED}]
     assert [wait.since for wait in of_ticket(written, VILNIUS)] == [since]
+
+
+def test_a_promised_delivery_is_waited_for_from_the_end_of_its_day_on() -> None:
+    # The day in Vilnius ends at ten in the evening of UTC.
+    open_step = {"day": "2026-03-10", "open": 1, "undelivered": 1}
+    assert posted(step(), "onboardingstep") == [open_step, {"day": "2026-03-11", "waiting": 1}]
+    [wait] = of_onboarding_step(step(), VILNIUS)
+    assert (wait.reason, wait.since, wait.customer, wait.owner) == (
+        "promise",
+        moment("2026-03-10T22:00"),
+        CUSTOMER,
+        AGENT,
+    )
+    due = {"day": "2026-03-10", "due": 1, "delivered": 1}
+    in_time = {"on_time": 1, "delivered_in_time": 1, "delivered_within_hour": 1}
+
+    def done(at: str, **fields: Any) -> list[dict[str, Any]]:
+        finished = step(status="done", completed_at=moment(at), **fields)
+        assert not of_onboarding_step(finished, VILNIUS)
+        return posted(finished, "onboardingstep")
+
+    assert done("2026-03-10T21:59") == [due | in_time | {"completed": 1}]
+    assert done("2026-03-08T09:00") == [{"day": "2026-03-08", "completed": 1}, due | in_time]
+    # On the next day, the wait begins and ends on one day.
+    late = {"day": "2026-03-11", "completed": 1, "delivered_late": 1}
+    assert done("2026-03-10T23:00") == [due | {"delivered_within_hour": 1}, late | {"late_seconds": 3_600}]
+    assert done("2026-03-10T23:00:01") == [due, late | {"late_seconds": 3_601}]
+    assert done("2026-03-12T22:00") == [
+        due,
+        {"day": "2026-03-11", "waiting": 1},
+        {"day": "2026-03-13", "completed": 1, "waiting": -1, "delivered_late": 1, "late_seconds": 172_800},
+    ]
+    # No one but the company waits for the other steps, and no one for what was cancelled.
+    assert posted(step(promised=False), "onboardingstep") == [{"day": "2026-03-10", "open": 1}]
+    assert posted(step(promised=False, status="missed", missed_at=MORNING), "onboardingstep") == [
+        {"day": "2026-03-10", "due": 1}
+    ]
+    cancelled = step(status="cancelled", cancelled_at=MORNING)
+    assert posted(cancelled, "onboardingstep") == []
+    assert not of_onboarding_step(cancelled, VILNIUS)
+    assert not of_onboarding_step(step(promised=False), VILNIUS)
+    last = step(due_on=date(2199, 12, 31))
+    assert posted(last, "onboardingstep") == [{"day": "2199-12-31", "open": 1, "undelivered": 1}]
+
+
+@pytest.mark.parametrize(
+    ("zone", "promised_for", "since"),
+    [
+        ("Europe/Vilnius", "2026-03-27", "2026-03-27T22:00"),
+        # The clocks go forward in the night after, and then the day is 23 hours long.
+        ("Europe/Vilnius", "2026-03-28", "2026-03-28T22:00"),
+        ("Europe/Vilnius", "2026-03-29", "2026-03-29T21:00"),
+        # They go back in the night after, and then the day is 25 hours long.
+        ("Europe/Vilnius", "2026-10-24", "2026-10-24T21:00"),
+        ("Europe/Vilnius", "2026-10-25", "2026-10-25T22:00"),
+        ("America/New_York", "2026-03-07", "2026-03-08T05:00"),
+        ("Asia/Kathmandu", "2026-06-10", "2026-06-10T18:15"),
+        # At midnight itself: the day begins at one, and before that, an hour of the evening came twice.
+        ("America/Santiago", "2026-09-05", "2026-09-06T04:00"),
+        ("America/Santiago", "2026-04-04", "2026-04-05T04:00"),
+    ],
+)
+def test_the_wait_for_a_delivery_begins_when_its_day_is_over_in_the_reporting_zone(
+    zone: str, promised_for: str, since: str
+) -> None:
+    promise, reporting = step(due_on=date.fromisoformat(promised_for)), Reporting(ZoneInfo(zone), "EUR")
+    [wait] = of_onboarding_step(promise, reporting)
+    assert wait.since == moment(since)
+    assert reporting.day_of(wait.since) == promise.due_on + timedelta(days=1)
+    assert reporting.day_of(wait.since - timedelta(microseconds=1)) == promise.due_on
 
 
 def test_a_logged_contact_carries_its_ticket_and_itself() -> None:

@@ -9,7 +9,7 @@ import pytest
 from event_contracts.catalogue import State
 from metrics_worker.domain.deal import DealMeasures
 from metrics_worker.domain.kinds import KIND_BY_NAME
-from metrics_worker.domain.relationship import WEIGHTS, postings_for
+from metrics_worker.domain.relationship import BROKEN, WEIGHTS, postings_for
 from metrics_worker.ledger.aggregate import SubjectState
 from metrics_worker.ledger.blocks import DAY_BITS, Blocks, blocks_of
 from metrics_worker.ledger.customer_timelines import RELATIONSHIP, current_entries, entries_of
@@ -24,6 +24,7 @@ from tests.metrics_worker.facts import (
     decoded,
     line,
     moment,
+    step,
     survey,
     ticket,
 )
@@ -184,13 +185,43 @@ def test_what_is_at_risk_is_a_years_revenue_and_the_open_deals() -> None:
 
 
 def test_each_worry_takes_its_weight_from_the_health_of_those_who_have_bought() -> None:
-    assert sum(WEIGHTS.values()) == 100
+    assert sum(weight for name, weight in WEIGHTS.items() if name != BROKEN) == 100
     breached = ticket(sla_breached_at=moment("2026-03-10"))
     assert measured("health", breached) == {}
     bought = won("2026-03-01T12:00")
     days = {"2026-02-28": 0, "2026-03-01": 100, "2026-03-10": 70, "2026-08-28": 55, "2027-03-01": 40}
     assert {day: value_at("health", day, bought, breached) for day in days} == days
     assert value_at("health", "2026-08-27", bought, breached) == 70
+
+
+def test_a_broken_promise_is_a_risk_from_the_day_after_it_until_the_delivery() -> None:
+    bought, late = won("2026-03-01T12:00"), step(due_on=date(2026, 3, 9))
+    # The day in Vilnius ends at ten in the evening of UTC.
+    kept = step(status="done", due_on=date(2026, 3, 9), completed_at=moment("2026-03-09T21:59"))
+    soon = step(status="done", due_on=date(2026, 3, 9), completed_at=moment("2026-03-09T22:00"))
+    done = step(status="done", due_on=date(2026, 3, 9), completed_at=moment("2026-03-12T08:00"))
+    assert measured("promise_broken", bought, late) == {"2026-03-10": 1}
+    assert measured("promise_broken", bought, kept) == measured("promise_broken", bought, soon) == {}
+    assert measured("promise_broken", bought, done) == {"2026-03-10": 1, "2026-03-12": -1}
+    assert measured("at_risk", bought, done) == {"2026-03-10": 1, "2026-03-12": -1}
+    cancelled = step(status="cancelled", due_on=date(2026, 3, 9), cancelled_at=moment("2026-03-12"))
+    for harmless in (cancelled, step(promised=False, step="set-up", due_on=date(2026, 3, 9))):
+        assert measured("promise_broken", bought, harmless) == {}
+    days = {"2026-03-09": 100, "2026-03-10": 80, "2026-03-12": 100}
+    assert {day: value_at("health", day, bought, done) for day in days} == days
+
+
+def test_a_health_is_never_less_than_nothing() -> None:
+    bought, broken = won("2025-01-01T12:00"), step(due_on=date(2026, 3, 9))
+    worries = (
+        ticket(
+            sla_breached_at=moment("2026-03-01"), reopen_count=1, reopened_at=moment("2026-03-01"), resolved_at=None
+        ),
+        survey(score=1, answered_at=moment("2026-03-05")),
+    )
+    days = {"2026-03-04": 20, "2026-03-09": 0, "2026-03-10": 0, "2026-06-03": 0}
+    assert {day: value_at("health", day, bought, broken, *worries) for day in days} == days
+    assert value_at("health", "2026-06-03", bought, *worries) == 20
 
 
 def test_nothing_is_posted_after_the_calendar_ends() -> None:

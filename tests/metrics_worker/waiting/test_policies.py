@@ -78,6 +78,16 @@ BY_HAND = [
     (NIGHT, "2026-06-10T23:45+03:00", "2026-06-11T00:30+03:00", 45, 45, "2026-06-11T00:45+03:00"),
     # One agreed in Vilnius for 15:00, with a team in Kathmandu, which has closed a quarter of an hour before.
     (KATHMANDU, "2026-06-10T15:00+03:00", "2026-06-11T11:00+05:45", 1_035, 60, "2026-06-11T11:00+05:45"),
+    # A delivery promised for a Friday: the wait begins with Saturday, and the office opens on Monday.
+    (VILNIUS, "2026-03-14T00:00+02:00", "2026-03-16T08:45+02:00", 3_405, 45, "2026-03-16T09:00+02:00"),
+    # One promised for the day before the clocks go forward: the wait begins with the shorter night.
+    (NIGHT, "2026-03-29T00:00+02:00", "2026-03-29T04:30+03:00", 210, 210, "2026-03-29T01:00+02:00"),
+    # One promised for the day before they go back, over a Sunday of 25 hours.
+    (VILNIUS, "2026-10-25T00:00+03:00", "2026-10-26T08:30+02:00", 2_010, 30, "2026-10-26T09:00+02:00"),
+    # One promised for the day before a holiday on a Friday.
+    (VILNIUS, "2026-12-25T00:00+02:00", "2026-12-28T08:10+02:00", 4_810, 10, "2026-12-28T09:00+02:00"),
+    # One promised for a Wednesday of Vilnius, with a team in Kathmandu, where it is Thursday already.
+    (KATHMANDU, "2026-06-11T00:00+03:00", "2026-06-11T10:30+05:45", 465, 30, "2026-06-11T11:00+05:45"),
     # It begins after the moment that is asked about, as where two clocks disagree: no time has passed.
     (VILNIUS, "2026-03-10T09:00+02:00", "2026-03-10T08:59+02:00", -1, 0, "2026-03-10T10:00+02:00"),
 ]  # fmt: skip

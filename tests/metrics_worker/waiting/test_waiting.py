@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from event_contracts.fields import Credit
 from event_contracts.planned_work import WorkMove
 from event_contracts.sales import ActivityPlanned
-from event_contracts.service import RatingWait, Wait
+from event_contracts.service import OnboardingStepPlanned, RatingWait, Wait
+from metrics_worker.ledger.status import open_ledger
 from tandem_cli.issuer import Issuer
 from tests.metrics_worker.conftest import Metrics, client_of, ingest
 from tests.metrics_worker.facts import (
@@ -20,10 +21,12 @@ from tests.metrics_worker.facts import (
     CUSTOMER,
     REP,
     TEAM,
+    VILNIUS,
     account,
     all_decoded,
     lead,
     planned_activity,
+    step,
     survey,
     ticket,
 )
@@ -248,6 +251,75 @@ async def test_what_was_agreed_waits_from_its_time_until_it_is_done_moved_or_can
     await metrics.consume((agreed(id=UUID(int=303), account_id=None, lead_id=UUID(int=9)), 1))
     [alert] = (await metrics.get("/v1/alerts", kind="kept-waiting"))["items"]
     assert alert["subject"] == f"activities/{UUID(int=303)}"
+
+
+async def test_a_promised_delivery_waits_from_the_end_of_its_day_until_it_is_there(metrics: Metrics) -> None:
+    await open_ledger(metrics.engine, VILNIUS)
+    today = VILNIUS.day_of(datetime.now(UTC))
+    yesterday, promise, deal = today - timedelta(days=1), UUID(int=401), UUID(int=402)
+    days = {"from": str(today - timedelta(days=5)), "to": str(today)}
+    await metrics.consume(account(id=CUSTOMER, registered_at=ago(days=9)))
+
+    def promised(**fields: Any) -> OnboardingStepPlanned:
+        return step(id=promise, deal_id=deal, **{"due_on": yesterday, "planned_at": ago(days=9)} | fields)
+
+    async def figures(variant: str) -> list[tuple[Any, Any]]:
+        return [await _figure(metrics, kpi, variant, days) for kpi in ("answered_within_hour", "waiting_now")]
+
+    # What is due today, or later, may still come; other steps wait for no customer.
+    await metrics.consume(step(due_on=today), step(due_on=yesterday, promised=False, step="set-up"))
+    assert await reasons(metrics) == []
+    assert await figures("promises") == [(0, 0), (0, None)]
+    await metrics.consume((promised(), 1))
+    [wait] = (await metrics.get("/v1/waiting"))["items"]
+    assert (wait["reason"], wait["function"], wait["customer_id"]) == ("promise", "service", str(CUSTOMER))
+    assert (wait["record"], wait["since"]) == (f"onboardingsteps/{promise}", _z(VILNIUS.start_of(today)))
+    assert wait["link"].endswith(f"/v1/onboarding-steps/{promise}")
+    assert await figures("promises") == [(0, 1), (1, None)]
+    assert await figures("all") == [(0, 1), (1, None)]
+    assert await figures("service") == [(0, 1), (1, None)]
+    assert await _figure(metrics, "waits_per_customer", "standard", days) == (1, 1)
+    assert await _figure(metrics, "promises_kept", "due", days) == (0, 1)
+    assert await _figure(metrics, "customers_at_risk", "promise_broken", days) == (1, None)
+    health = await metrics.get(f"/v1/customers/{CUSTOMER}/health")
+    assert [(each["reason"], each["behind"]) for each in health["reasons"]] == [
+        ("promise-broken", [f"onboardingsteps/{promise}"])
+    ]
+    assert health["waiting_since"] == wait["since"]
+    over = datetime.now(UTC) - VILNIUS.start_of(today) >= timedelta(hours=1)
+    alerts = (await metrics.get("/v1/alerts", kind="kept-waiting"))["items"]
+    assert [each["facts"]["rule"] for each in alerts] == (["promise-waits"] if over else [])
+    for each in alerts:
+        assert (await metrics.client.get(each["explain"])).status_code == 200
+    # It came at noon of the day before, and was entered late: so no one waited.
+    kept = promised(status="done", completed_at=VILNIUS.start_of(today) - timedelta(hours=12))
+    await metrics.consume((kept, 2), (promised(), 1))
+    assert await reasons(metrics) == []
+    assert await figures("promises") == [(1, 1), (0, None)]
+    assert await figures("all") == [(0, 0), (0, None)]
+    assert await _figure(metrics, "promises_kept", "due", days) == (1, 1)
+    assert await _figure(metrics, "customers_at_risk", "promise_broken", days) == (0, None)
+    # In truth it came at a quarter past midnight: a quarter of an hour of waiting, which counts on the promised day.
+    late = promised(status="done", completed_at=VILNIUS.start_of(today) + timedelta(minutes=15))
+    await metrics.consume((late, 3))
+    assert await figures("promises") == [(1, 1), (0, None)]
+    assert await figures("all") == [(1, 1), (0, None)]
+    assert await _figure(metrics, "promises_kept", "due", days) == (0, 1)
+    longest = await metrics.get("/v1/kpis/longest_wait_minutes", variant="promises", **days)
+    assert float(longest["value"]) == pytest.approx(15, rel=0.02)
+    # The deal was taken back: it counts nowhere.
+    await metrics.consume((promised(status="cancelled", cancelled_at=ago()), 4))
+    assert await figures("promises") == [(0, 0), (0, None)]
+    assert await figures("all") == [(0, 0), (0, None)]
+
+
+async def _figure(metrics: Metrics, kpi: str, variant: str, days: dict[str, str]) -> tuple[Any, Any]:
+    answer = await metrics.get(f"/v1/kpis/{kpi}", variant=variant, **days)
+    return answer["numerator"], answer["denominator"]
+
+
+def _z(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")
 
 
 async def test_after_a_merge_the_survivor_waits(metrics: Metrics) -> None:

@@ -285,6 +285,17 @@ _MAINTENANCE: Final[_Values] = {
     "performed_at": "2026-06-24T07:30:00Z",
     **_CARED_FOR,
 }
+_ONBOARDING_STEP: Final[_Values] = {
+    "id": _uuid(0xCE),
+    "deal_id": _DEAL_ID,
+    "ticket_id": _TICKET_ID,
+    "step": "delivery",
+    "promised": True,
+    "product": "scheduling",
+    "due_on": "2026-04-15",
+    "completed_at": "2026-04-10T09:00:00Z",
+    **_CARED_FOR,
+}
 _PLANNED_WORK: Final[Mapping[str, _Values]] = {
     "sales.activity": {
         "values": _ACTIVITY,
@@ -304,6 +315,12 @@ _PLANNED_WORK: Final[Mapping[str, _Values]] = {
         "done_at": "performed_at",
         "due": "due_on",
         "moved_to": "2026-07-15",
+    },
+    "service.onboarding-step": {
+        "values": _ONBOARDING_STEP | {"step": "set-up", "promised": False},
+        "done_at": "completed_at",
+        "due": "due_on",
+        "moved_to": "2026-04-20",
     },
 }
 _DELIVERY: Final[_Values] = {
@@ -615,6 +632,15 @@ def examples() -> Mapping[str, Example]:
             _ACCOUNT_ID,
             _MAINTENANCE | {"product": "payroll"},
             fields=["product"],
+        ),
+        _example("service.onboarding-step-completed", "2026-04-10T09:00:00Z", 2, _ACCOUNT_ID, _ONBOARDING_STEP),
+        _example(
+            "service.onboarding-step-amended",
+            "2026-04-14T08:00:00Z",
+            3,
+            _ACCOUNT_ID,
+            _ONBOARDING_STEP | {"completed_at": "2026-04-11T09:00:00Z"},
+            fields=["completed_at"],
         ),
         _example("service.delivery-accepted", "2026-04-13T15:00:00Z", 1, _ACCOUNT_ID, _DELIVERY),
         _example(

@@ -47,7 +47,7 @@ class Risk(State, frozen=True, kw_only=True):
     """The reasons why a customer is at risk, and the revenue at stake. Its id is the customer's."""
 
     reasons: list[Code]
-    """`sla-breached`, `reopened`, `badly-rated`; empty once recovered."""
+    """`sla-breached`, `reopened`, `badly-rated`, `promise-broken`; empty once recovered."""
     revenue_at_risk: Money
     """The customer's revenue of the last 365 days and its open deals, in the reporting currency."""
     at_risk_since: Moment | None
@@ -70,11 +70,12 @@ class CustomerWait(State, frozen=True, kw_only=True):
     """A wait of a customer, as far as it was escalated. Its id is that of `GET /v1/waiting`."""
 
     reason: Code
-    """What they wait for: `lead`, `message`, `reopened`, `rating`, `call_back`."""
+    """What they wait for: `lead`, `message`, `reopened`, `rating`, `call_back`, `promise`."""
     record_kind: Code
-    """What began the wait, as subjects of events name it: `tickets`, `leads`, `surveys`, `activities`."""
+    """What began the wait, as subjects of events name it: `tickets`, `leads`, `surveys`, `activities`,
+    `onboardingsteps`."""
     record_id: UUID
-    """The lead, ticket, survey or activity, as the API of its service has it."""
+    """The lead, ticket, survey, activity or step of an onboarding, as the API of its service has it."""
     customer_id: UUID | None
     """Who waits; null for a lead that is no customer yet."""
     owner_id: UUID | None

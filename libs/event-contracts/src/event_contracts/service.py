@@ -590,6 +590,75 @@ class PlannedMaintenanceAmended(Maintenance, frozen=True, kw_only=True):
     change: Amendment
 
 
+class OnboardingStep(PlannedWork, frozen=True, kw_only=True):
+    """One step by which a won deal is brought into use, planned or done; the promised delivery is one, too."""
+
+    deal_id: UUID
+    ticket_id: UUID
+    """The onboarding."""
+    customer_id: UUID
+    agent_id: UUID | None
+    team_id: UUID | None
+    region: Code | None
+    segment: Code | None
+    product: Code | None
+    step: Code
+    """What is to be done: `delivery` for what the deal promises, else as the template has it."""
+    promised: bool
+    """Whether it is the delivery that the deal promises: from the end of its due day on the customer waits for it."""
+    due_on: date
+    """The last day on which it is on time."""
+    completed_at: Moment | None
+    """When it was done; null while it is not."""
+
+
+class CompletedOnboardingStep(OnboardingStep, frozen=True, kw_only=True):
+    """One step of an onboarding that was done."""
+
+    completed_at: Moment
+
+
+@event("service.onboarding-step-completed", topic=SERVICE_TOPIC, subject_kind="onboardingsteps")
+class OnboardingStepCompleted(CompletedOnboardingStep, frozen=True, kw_only=True):
+    """A step of an onboarding was done."""
+
+
+@event("service.onboarding-step-amended", topic=SERVICE_TOPIC, subject_kind="onboardingsteps")
+class OnboardingStepAmended(CompletedOnboardingStep, frozen=True, kw_only=True):
+    """What was recorded wrongly of a step that is done was corrected."""
+
+    change: Amendment
+
+
+@event("service.onboarding-step-planned", topic=SERVICE_TOPIC, subject_kind="onboardingsteps")
+class OnboardingStepPlanned(OnboardingStep, frozen=True, kw_only=True):
+    """A step of an onboarding was planned, with its due day."""
+
+
+@event("service.onboarding-step-moved", topic=SERVICE_TOPIC, subject_kind="onboardingsteps")
+class OnboardingStepMoved(OnboardingStep, frozen=True, kw_only=True):
+    """A planned step, or one that was missed, was moved to another due day."""
+
+    change: WorkMoving
+
+
+@event("service.onboarding-step-missed", topic=SERVICE_TOPIC, subject_kind="onboardingsteps")
+class OnboardingStepMissed(OnboardingStep, frozen=True, kw_only=True):
+    """A planned step did not take place."""
+
+
+@event("service.onboarding-step-cancelled", topic=SERVICE_TOPIC, subject_kind="onboardingsteps")
+class OnboardingStepCancelled(OnboardingStep, frozen=True, kw_only=True):
+    """A planned step is no longer to be done; it counts nowhere."""
+
+
+@event("service.planned-onboarding-step-amended", topic=SERVICE_TOPIC, subject_kind="onboardingsteps")
+class PlannedOnboardingStepAmended(OnboardingStep, frozen=True, kw_only=True):
+    """What was recorded wrongly of a step that is not done was corrected, or it went to another agent."""
+
+    change: Amendment
+
+
 class Delivery(State, frozen=True, kw_only=True):
     """The delivery of a won deal as the customer accepted it, to compare with the deal's promise."""
 
@@ -697,6 +766,8 @@ for _noun, _state, _subject_kind in (
     ("planned-check-in", CheckIn, "checkins"),
     ("maintenance", PerformedMaintenance, "maintenance"),
     ("planned-maintenance", Maintenance, "maintenance"),
+    ("onboarding-step", CompletedOnboardingStep, "onboardingsteps"),
+    ("planned-onboarding-step", OnboardingStep, "onboardingsteps"),
     ("delivery", Delivery, "deliveries"),
     ("review", Review, "reviews"),
     ("upsell", UpsellSuggestion, "upsells"),

@@ -70,6 +70,7 @@ export function saysOf(alert: Alert, now: Date): string {
     case "unattended":
       return t("says.unattended", { name: nameOf(alert), time: duration(now.getTime() - new Date(alert.since).getTime()), tickets: alert.tickets.length });
     case "rating-waits":
+    case "promise-waits":
     case "call-back-waits":
       return t(`says.${facts.rule}`, { name: nameOf(alert), time: duration(now.getTime() - new Date(alert.since).getTime()) });
     case "overdue-work":

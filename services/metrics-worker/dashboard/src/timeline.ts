@@ -9,7 +9,7 @@ export type Source = Sales["TimelineSource"];
 export const SOURCES = ["sales", "service"] as const;
 /** The kinds of records, as they can be chosen. */
 export const GROUPS = [
-  "customer", "lead", "deal", "activity", "referral", "ticket", "survey", "delivery", "training", "check_in", "maintenance", "review", "suggestion",
+  "customer", "lead", "deal", "activity", "referral", "ticket", "survey", "step", "delivery", "training", "check_in", "maintenance", "review", "suggestion",
 ] as const;
 export type Group = (typeof GROUPS)[number];
 export type Deed = Exclude<(typeof DEEDS)[Kind][1], "contact"> | "won" | "lost" | "contactIn" | "contactOut" | "note";
@@ -70,6 +70,13 @@ export const DEEDS = {
   "service.survey-followed-up": ["survey", "followedUp"],
   "service.survey-amended": ["survey", "corrected"],
   "service.survey-erased": ["survey", "erased"],
+  "service.onboarding-step-planned": ["step", "planned"],
+  "service.onboarding-step-completed": ["step", "done"],
+  "service.onboarding-step-moved": ["step", "moved"],
+  "service.onboarding-step-missed": ["step", "missed"],
+  "service.onboarding-step-cancelled": ["step", "cancelled"],
+  "service.onboarding-step-amended": ["step", "corrected"],
+  "service.planned-onboarding-step-amended": ["step", "corrected"],
   "service.training-planned": ["training", "planned"],
   "service.training-delivered": ["training", "done"],
   "service.training-moved": ["training", "moved"],

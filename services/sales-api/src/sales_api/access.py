@@ -206,7 +206,8 @@ ACCESS: Final = AccessTable(
         # Who sells to a customer knows how they are served: of all their tickets, without names and texts.
         "tickets": _OVERSEERS | frozenset[Role]({"sales-rep"}),
         **dict.fromkeys(
-            ("surveys", "trainings", "checkins", "maintenance", "deliveries", "reviews", "upsells"), _OVERSEERS
+            ("surveys", "trainings", "checkins", "maintenance", "onboardingsteps", "deliveries", "reviews", "upsells"),
+            _OVERSEERS,
         ),
     },
 )

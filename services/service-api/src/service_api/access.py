@@ -7,6 +7,7 @@ from service_api.check_ins import CheckIn
 from service_api.customers.model import Customer
 from service_api.deliveries.model import Delivery
 from service_api.maintenance.model import Maintenance, MaintenancePlan
+from service_api.onboardings.model import OnboardingStep
 from service_api.reviews import Review
 from service_api.surveys.model import Survey
 from service_api.teams import Team
@@ -143,6 +144,15 @@ ACCESS: Final = AccessTable(
                 _TEAMS,
             ),
             (
+                "onboarding steps",
+                OnboardingStep.table,
+                "list_onboarding_steps get_onboarding_step get_onboarding_step_events export_onboarding_steps",
+                "plan_onboarding_step",
+                "update_onboarding_step finish_onboarding_step miss_onboarding_step move_onboarding_step"
+                " cancel_onboarding_step",
+                _TEAMS,
+            ),
+            (
                 "deliveries",
                 Delivery.table,
                 "list_deliveries get_delivery get_delivery_events export_deliveries",
@@ -176,6 +186,12 @@ ACCESS: Final = AccessTable(
         read=rule("list_planning_rules get_planning_rule export_planning_rules", EVERYBODY),
         write=(rule("create_planning_rule change_planning_rule", _MANAGERS),),
         audit=rule("get_planning_rule_audit", _AUDITORS),
+    ),
+    Noun(
+        "onboarding templates",
+        read=rule("list_onboarding_templates get_onboarding_template export_onboarding_templates", EVERYBODY),
+        write=(rule("create_onboarding_template change_onboarding_template", _MANAGERS),),
+        audit=rule("get_onboarding_template_audit", _AUDITORS),
     ),
     Noun(
         "reviews",

@@ -13,6 +13,7 @@ from service_api.customers.routes import customers
 from service_api.dead_letters import dead_letters
 from service_api.deliveries.routes import deliveries
 from service_api.maintenance.routes import maintenance, plans
+from service_api.onboardings.routes import onboarding_steps, onboarding_templates
 from service_api.planning_rules.routes import planning_rules
 from service_api.reviews import reviews
 from service_api.settings import ServiceApiSettings
@@ -41,7 +42,8 @@ def create(settings: ServiceApiSettings) -> FastAPI:
     """Return the API of one process."""
     resources: list[Resource[Any]] = [
         *(teams, agents, customers, tickets, surveys, sla_policies, business_calendars, trainings, check_ins),
-        *(plans, maintenance, planning_rules, deliveries, reviews, upsell_suggestions, dead_letters),
+        *(plans, maintenance, planning_rules, onboarding_steps, onboarding_templates, deliveries, reviews),
+        *(upsell_suggestions, dead_letters),
     ]
     nouns = [*(each.routes for each in resources), survey_answers]
     custom_fields = custom_fields_of(Field, resources)
@@ -61,6 +63,7 @@ def create(settings: ServiceApiSettings) -> FastAPI:
             "check-ins": "Conversations that service starts before anything is wrong.",
             "maintenance": "Plans of what is maintained for a customer and how often, and what was performed.",
             "planning-rules": "Which check-ins plan themselves: after an onboarding or a bad rating, or at intervals.",
+            "onboardings": "The steps that bring won deals into use, and the templates by product that plan them.",
             "deliveries": "What customers accepted of won deals, against the deal's promise.",
             "reviews": "Scores that customers gave in public.",
             "upsell-suggestions": "What agents think that a customer could use; sales makes leads of them.",

@@ -33,17 +33,17 @@ ROLES: Final = (
             "maintenance",
         },
     ),
-    # It copies customers and deals, opens onboardings, notes on suggestions what became of them, erases what was
-    # written about a customer, plans check-ins by rules, cancels those that followed from what is gone, and corrects
-    # onboardings and deliveries whose deal is with another customer now.
+    # It copies customers and deals, opens onboardings with their steps, notes on suggestions what became of them,
+    # erases what was written about a customer, plans check-ins by rules, cancels those that followed from what is gone,
+    # and corrects onboardings and deliveries whose deal is with another customer now.
     DatabaseRole(
         "service_consumer",
         changes={
             *_OF_CONSUMER,
             *("customer", "won_deal", "ticket", "interaction", "survey", "delivery", "custom_value"),
-            *("suggested_sale", "upsell_suggestion", "planning_rule", "check_in"),
+            *("suggested_sale", "upsell_suggestion", "planning_rule", "check_in", "onboarding_step"),
             *("outbox", "dead_letter", "idempotency_key", "imported_record", "audit_entry"),
         },
-        reads={"sla_policy", "business_calendar", "custom_field"},
+        reads={"sla_policy", "business_calendar", "custom_field", "onboarding_template"},
     ),
 )

@@ -16,6 +16,7 @@ from service_api import (
 from service_api.customers import model as customers
 from service_api.deliveries import model as deliveries
 from service_api.maintenance import model as maintenance
+from service_api.onboardings import model as onboardings
 from service_api.planning_rules import model as planning_rules
 from service_api.sla_policies import model as sla_policies
 from service_api.surveys import model as surveys
@@ -35,6 +36,7 @@ DECLARED = (
     surveys,
     *CARE,
     planning_rules,
+    onboardings,
     views,
     custom_fields,
 )

@@ -8,6 +8,7 @@ from service_api.check_ins import CheckIn
 from service_api.customers.model import Customer
 from service_api.deliveries.model import Delivery
 from service_api.maintenance.model import Maintenance
+from service_api.onboardings.model import OnboardingStep
 from service_api.reviews import Review
 from service_api.surveys.model import Survey
 from service_api.tickets.model import Ticket
@@ -34,6 +35,7 @@ TIMELINE: Final = Timeline(
                 ("trainings", Training.table),
                 ("checkins", CheckIn.table),
                 ("maintenance", Maintenance.table),
+                ("onboardingsteps", OnboardingStep.table),
                 ("deliveries", Delivery.table),
                 ("reviews", Review.table),
                 ("upsells", UpsellSuggestion.table),

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from event_contracts.codec import CloudEvent
 from event_contracts.sales import Deal, Promise
 from service_api.customers.use_cases import surviving_customer
+from service_api.onboardings.planning import plan_steps, take_back_steps
 from service_api.planning_rules.use_cases import ONBOARDING_CANCELLED, plan_after_onboarding, undo_onboarding
 from service_api.sla_policies.queries import terms_for
 from service_api.tables import Base
@@ -52,10 +53,10 @@ _table: Any = WonDeal.table
 _new = insert(_table)
 _KEPT = ("customer_id", "won_at", "promised_by", "promised_price", "promised_currency", "promised_quality")
 _SET = _new.on_conflict_do_update(index_elements=[_table.c.id], set_={name: _new.excluded[name] for name in _KEPT})
-_ONBOARDINGS = sa.select(Ticket.table.c.id, Ticket.table.c.onboarding_deal_id, Ticket.table.c.cancelled_at).where(
-    Ticket.table.c.onboarding_deal_id == sa.any_(sa.bindparam("deal_ids", type_=sa.ARRAY(sa.Uuid))),
-    Ticket.table.c.merged_into.is_(None),
-)
+_of_ticket: Any = Ticket.table.c
+_ONBOARDINGS = sa.select(
+    _of_ticket.id, _of_ticket.onboarding_deal_id, _of_ticket.cancelled_at, _of_ticket.merged_into
+).where(_of_ticket.onboarding_deal_id == sa.any_(sa.bindparam("deal_ids", type_=sa.ARRAY(sa.Uuid))))
 _ONBOARDING = CompiledStatement(
     sa.select(Ticket.table.c.id).where(Ticket.table.c.onboarding_deal_id == sa.bindparam("deal_id"))
 )
@@ -99,9 +100,10 @@ async def copy_deals(
         deal_id: UUID = onboarding.onboarding_deal_id
         won_at = deals[deal_id].closed_at if is_won[deal_id] else None
         is_won_again = won_at is not None and before.get(deal_id, won_at) != won_at
-        if is_won_again or (won_at is not None) == (onboarding.cancelled_at is not None):
+        has_merged = onboarding.merged_into is not None
+        if is_won_again or has_merged or (won_at is not None) == (onboarding.cancelled_at is not None):
             async with written_durably(connection, process) as work:
-                await _follow(work, onboarding.id, won_at, found[deal_id].time, is_won_again=is_won_again)
+                await _follow(work, onboarding.id, deals[deal_id], won_at, found[deal_id].time, is_won_again)
     since = datetime.now(UTC) - timedelta(days=onboarding_days)
     for deal_id in [row["id"] for row in won if row["won_at"] > since]:
         # A unit of work for each: one compares all that it has loaded before every statement.
@@ -146,21 +148,41 @@ async def _onboard(work: UnitOfWork, deal_id: UUID, deal: Deal) -> None:
     )
     work.add(ticket)
     publish(work, ticket, event, won.won_at)
+    await plan_steps(work, ticket, won, _products_of(deal), won.won_at)
+
+
+def _products_of(deal: Deal) -> list[str | None]:
+    return [line.product for line in deal.lines]
 
 
 async def _follow(
-    work: UnitOfWork, ticket_id: UUID, won_at: datetime | None, changed_at: datetime, *, is_won_again: bool
+    work: UnitOfWork,
+    ticket_id: UUID,
+    deal: Deal,
+    won_at: datetime | None,
+    changed_at: datetime,
+    is_won_again: bool,
 ) -> None:
-    """Cancel the onboarding of a deal that is no longer won, and reinstate that of one that is won again."""
+    """Cancel the onboarding of a deal that is no longer won, and reinstate that of one that is won again.
+
+    Of one that was merged into another ticket, only its steps are cancelled, and planned again.
+    """
     ticket = await work.get(Ticket, ticket_id, lock="update")
-    if ticket is None or ticket.merged_into is not None:
+    if ticket is None:
         return
+    has_merged = ticket.merged_into is not None
+    # Meanwhile an agent may have worked on it.
+    at = max(changed_at, ticket.changed_at)
     if (won_at is None or is_won_again) and ticket.cancelled_at is None:
-        # Meanwhile an agent may have worked on it.
-        at = max(changed_at, ticket.changed_at)
-        publish(work, ticket, ticket.cancel(at=at), at)
-        await undo_onboarding(work, ticket, ONBOARDING_CANCELLED, at)
-    if won_at is not None and ticket.cancelled_at is not None:
+        if not has_merged:
+            publish(work, ticket, ticket.cancel(at=at), at)
+            await undo_onboarding(work, ticket, ONBOARDING_CANCELLED, at)
+        await take_back_steps(work, deal.id, at)
+    if won_at is not None and (has_merged or ticket.cancelled_at is not None):
+        won = await work.get(WonDeal, deal.id)
+        if won is not None:
+            await plan_steps(work, ticket, won, _products_of(deal), won_at)
+    if won_at is not None and not has_merged and ticket.cancelled_at is not None:
         terms = await terms_for(work, ticket.kind, ticket.priority)
         publish(work, ticket, ticket.reinstate(won_at=won_at, terms=terms), won_at)
         if ticket.resolved_at is not None:

@@ -18,6 +18,7 @@ RECORDS: Final[Mapping[str, Mapping[str, str]]] = {
         **{each: each for each in ("customers", "tickets", "surveys", "trainings", "maintenance", "deliveries")},
         "reviews": "reviews",
         "checkins": "check-ins",
+        "onboardingsteps": "onboarding-steps",
         "upsells": "upsell-suggestions",
     },
 }
@@ -76,6 +77,11 @@ _OF_STATE: Final[tuple[tuple[type[State], Mapping[str, str]], ...]] = (
         service.Maintenance,
         {"status": "status", "purpose": "purpose", "due_on": "due_on", "reason": "cancel_reason"}
         | {"person_id": "agent_id"},
+    ),
+    (
+        service.OnboardingStep,
+        {"type": "step", "status": "status", "purpose": "purpose", "due_on": "due_on", "reason": "cancel_reason"}
+        | {"person_id": "agent_id", "other_id": "deal_id"},
     ),
     (
         service.Delivery,

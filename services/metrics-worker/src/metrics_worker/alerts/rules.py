@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from fractions import Fraction
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
@@ -17,6 +17,7 @@ from metrics_worker.customers.queries import survivors_of
 from metrics_worker.domain.activity import ActivityMeasures
 from metrics_worker.domain.care import CheckInMeasures, MaintenanceMeasures, TrainingMeasures
 from metrics_worker.domain.kinds import KIND_BY_NAME
+from metrics_worker.domain.onboarding_step import OnboardingStepMeasures
 from metrics_worker.domain.period import DEFAULT_DAYS, Period
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.domain.waiting import WaitReason
@@ -46,6 +47,7 @@ _OPEN_WORK: Final = {
     "check_ins_on_time": CheckInMeasures.open,
     "maintenance_done_on_time": MaintenanceMeasures.open,
     "training_delivered": TrainingMeasures.open,
+    "onboarding_steps_on_time": OnboardingStepMeasures.open,
 }
 """By the KPI that it counts in."""
 _WORDS: Final = {
@@ -53,6 +55,7 @@ _WORDS: Final = {
     "check_ins_on_time": "check-ins are",
     "maintenance_done_on_time": "maintenance visits are",
     "training_delivered": "trainings are",
+    "onboarding_steps_on_time": "steps of onboardings are",
 }
 _VARIANT_OF: Final = {"training_delivered": "on_time"}
 
@@ -74,6 +77,13 @@ _KEPT_WAITING: Final[dict[WaitReason, _Kept]] = {
         "ratings",
         "an agent to speak with them about their bad rating",
         "Speak with them, and log it on the ticket, or record it: POST /v1/surveys/{id}/follow-up.",
+    ),
+    "promise": _Kept(
+        "promise-waits",
+        "waiting_now",
+        "promises",
+        "a delivery that was promised to them",
+        "Deliver, and record it: POST /v1/deliveries. Until then, tell the customer when.",
     ),
     "call_back": _Kept(
         "call-back-waits",
@@ -287,7 +297,7 @@ async def overdue_work(
                     sums.kind.subject_kind,
                     f"Planned {_WORDS[kpi]} overdue: {count}, the first due on {first}.",
                     AlertFactsRead(rule="overdue-work", variant=_VARIANT_OF.get(kpi), overdue_count=count),
-                    since=_midnight(first + timedelta(days=1), reporting),
+                    since=reporting.end_of(first),
                     do="Do it, move it, or cancel what is not needed: lists of sales and service have overdue=true.",
                     kpi=kpi,
                     explain=_explain(kpi, _VARIANT_OF.get(kpi), since),
@@ -389,7 +399,7 @@ def _trend_alert(kpi: Kpi, variant: str, trend: Trend, found: AnswerRead, report
             direction=kpi.direction,
             weeks=[WeekRead(start=point.start, value=point.value) for point in points],
         ),
-        since=_midnight(points[0].start, reporting),
+        since=reporting.start_of(points[0].start),
         do="It leads the results: look by region, product and team where it comes from, and act before they follow.",
         kpi=kpi.name,
         explain=_explain(kpi.name, variant, Period(points[0].start, found.end)),
@@ -400,7 +410,7 @@ async def thin_coverage(connection: AsyncConnection, reporting: Reporting, now: 
     """Return alerts for dimensions that are often missing, and for those with values without surveys, over 30 days."""
     today = reporting.day_of(now)
     period = Period(today - timedelta(days=DEFAULT_DAYS - 1), today)
-    since = _midnight(period.start, reporting)
+    since = reporting.start_of(period.start)
     explain = f"/v1/coverage?{urlencode({'from': period.start, 'to': period.end})}"
     found = []
     for row in await carried_by(connection, period):
@@ -455,7 +465,3 @@ def _explain(kpi: str, variant: str | None = None, period: Period | None = None,
 
 def _monday(day: date) -> date:
     return day - timedelta(days=day.weekday())
-
-
-def _midnight(day: date, reporting: Reporting) -> datetime:
-    return datetime.combine(day, time.min, reporting.zone).astimezone(UTC)

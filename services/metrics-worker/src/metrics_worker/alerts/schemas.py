@@ -37,6 +37,7 @@ AlertRule = Literal[
     "sequence-conflict",
     "unattended",
     "rating-waits",
+    "promise-waits",
     "call-back-waits",
     "overdue-work",
     "target-missed",
@@ -55,7 +56,8 @@ _DIGITS: Final = 56
 
 _SUBJECT = described(
     "What it is about: `customers/<uuid>`, `targets/<uuid>`, `kpis/<name>`, `dimensions/<name>`, `books`, "
-    "`activities`, `checkins`, `maintenance` or `trainings` that are overdue, or the subject of an event.",
+    "`activities`, `checkins`, `maintenance`, `trainings` or `onboardingsteps` that are overdue, or the subject of "
+    "an event.",
     "customers/01980c8e-7a33-7d60-8f3c-5b1f3b0c9a11",
 )
 _TICKETS = described(

@@ -10,7 +10,7 @@ from metrics_worker.api.parameters import LedgerReporting
 from metrics_worker.customers.queries import account_of, relationship_of
 from metrics_worker.domain.customer_health import HealthReason, health_of
 from metrics_worker.domain.kinds import KIND_BY_NAME
-from metrics_worker.domain.relationship import BADLY_RATED, BREACHED, NOT_FOR_LONG, NOT_LATELY, REOPENED
+from metrics_worker.domain.relationship import BADLY_RATED, BREACHED, BROKEN, NOT_FOR_LONG, NOT_LATELY, REOPENED
 from metrics_worker.ledger.status import fresh_as_of
 from metrics_worker.ledger.tables import CUSTOMER
 from metrics_worker.queries.fields import FreshAsOf, NamesRead, ReportingCurrencyRead, TimeZone
@@ -26,13 +26,15 @@ _SAYS = {
     BREACHED: "a ticket has waited longer than its service-level agreement allows, and is not resolved",
     REOPENED: "a ticket was reopened, and is not resolved again",
     BADLY_RATED: "an answer of 1 or 2 of 5 within the last 90 days",
+    BROKEN: "what was promised is not delivered, and its day is over",
     NOT_LATELY: "the last purchase was 180 days ago or longer",
     NOT_FOR_LONG: "the last purchase was 365 days ago or longer",
 }
 
 _UNTIL = described("When it ends by time alone; null for what ends by hand.", "2026-06-22", rarely=True)
 _BEHIND = described(
-    "The tickets, surveys and deals that it comes from.", ["tickets/019ca869-5000-7000-8000-0000000000c2"]
+    "The tickets, surveys, steps of onboardings and deals that it comes from.",
+    ["tickets/019ca869-5000-7000-8000-0000000000c2"],
 )
 _MERGED_INTO = described(
     "The customer that this one was merged into; all other fields are about that one.",
@@ -66,7 +68,7 @@ class CustomerHealthRead(ReadModel):
     timezone: TimeZone
     score: Annotated[int, _SCORE] | None
     at_risk: bool
-    """Whether a ticket or a rating says that the customer may leave."""
+    """Whether a ticket, a rating or a broken promise says that the customer may leave."""
     at_risk_since: Moment | None
     """When the first of these reasons began; null without one."""
     reasons: list[HealthReasonRead]

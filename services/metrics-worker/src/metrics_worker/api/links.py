@@ -16,7 +16,11 @@ from metrics_worker.domain.kinds import KIND_BY_NAME, KINDS, Kind
 from metrics_worker.ledger.customer_timelines import RELATIONSHIP
 from metrics_worker.ledger.tables import CUSTOMER, account_merge, subject_state, timeline_entry
 
-_COLLECTIONS: Final = {"checkins": "check-ins", "upsells": "upsell-suggestions"}
+_COLLECTIONS: Final = {
+    "checkins": "check-ins",
+    "onboardingsteps": "onboarding-steps",
+    "upsells": "upsell-suggestions",
+}
 """The addresses of records that are not named as the subjects of their events."""
 _ACCOUNT: Final = KIND_BY_NAME["account"]
 _INTERACTION: Final = KIND_BY_NAME["interaction"]

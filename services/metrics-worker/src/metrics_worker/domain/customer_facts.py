@@ -9,7 +9,7 @@ from datetime import datetime
 import msgspec
 
 from event_contracts.sales import Account, Deal, DealLine
-from event_contracts.service import Customer, Survey, Ticket
+from event_contracts.service import Customer, OnboardingStep, Survey, Ticket
 from metrics_worker.domain.deal import line_revenue, stays_of, worth_of
 from metrics_worker.domain.posting import Reporting, text_of
 from metrics_worker.domain.step_function import Span
@@ -76,7 +76,16 @@ class SurveyFact(msgspec.Struct, frozen=True, array_like=True, tag="survey"):
     answered_on: int
 
 
-Fact = AccountFact | CustomerFact | DealFact | TicketFact | SurveyFact
+class PromiseFact(msgspec.Struct, frozen=True, array_like=True, tag="promise"):
+    """A promised delivery that did not come by its day."""
+
+    since: datetime
+    """When that day was over."""
+    broken: Span
+    """The days on which the customer waited for it."""
+
+
+Fact = AccountFact | CustomerFact | DealFact | TicketFact | SurveyFact | PromiseFact
 
 
 def of_account(account: Account, _reporting: Reporting) -> AccountFact:
@@ -169,6 +178,17 @@ def of_survey(survey: Survey, reporting: Reporting) -> SurveyFact | None:
         answered_at=survey.answered_at,
         answered_on=_day(survey.answered_at, reporting),
     )
+
+
+def of_onboarding_step(step: OnboardingStep, reporting: Reporting) -> PromiseFact | None:
+    """Return the fact of a step; None for one that is not promised, and for a delivery within its day."""
+    if not step.promised or step.status not in ("planned", "done"):
+        return None
+    since = reporting.end_of(step.due_on)
+    if step.completed_at is not None and step.completed_at < since:
+        return None
+    delivered_on = None if step.completed_at is None else _day(step.completed_at, reporting)
+    return PromiseFact(since=since, broken=(step.due_on.toordinal() + 1, delivered_on))
 
 
 def _day(moment: datetime, reporting: Reporting) -> int:

@@ -14,6 +14,7 @@ from event_contracts.service import (
     Delivery,
     Interaction,
     Maintenance,
+    OnboardingStep,
     Review,
     Survey,
     Ticket,
@@ -29,6 +30,7 @@ from metrics_worker.domain import (
     delivery,
     interaction,
     lead,
+    onboarding_step,
     quota,
     relationship,
     survey,
@@ -41,7 +43,7 @@ from metrics_worker.domain.measure import Measure
 from metrics_worker.domain.posting import Posting, Reporting
 from metrics_worker.domain.waiting import OpenWait
 
-RULES_VERSION = 14
+RULES_VERSION = 15
 """Raise it when any `postings_for` changes what it returns: a ledger written by other rules has to be rebuilt."""
 
 
@@ -243,6 +245,17 @@ KINDS: tuple[Kind, ...] = (
         care.UpsellMeasures.columns,
         care.postings_for_upsell,
         customer_field="customer_id",
+    ),
+    Kind(
+        "onboardingstep",
+        "onboardingsteps",
+        OnboardingStep,
+        onboarding_step.OnboardingStepDimensions._fields,
+        onboarding_step.OnboardingStepMeasures.columns,
+        onboarding_step.postings_for,
+        customer_field="customer_id",
+        fact_of=customer_facts.of_onboarding_step,
+        open_waits=waiting.of_onboarding_step,
     ),
     Kind(
         "relationship",

@@ -1,7 +1,7 @@
 """What one subject's state contributes to one day."""
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -53,6 +53,14 @@ class Reporting:
         """Return the same day. Raise ValueError outside 1970 to 2199."""
         check_day(day)
         return day
+
+    def start_of(self, day: date) -> datetime:
+        """Return the moment at which a day begins in the reporting time zone; it need not be midnight by the clock."""
+        return datetime.combine(day, time.min, self.zone).astimezone(UTC)
+
+    def end_of(self, day: date) -> datetime:
+        """Return the moment at which a day is over in the reporting time zone."""
+        return self.start_of(day + timedelta(days=1))
 
     def minor_units(self, money: Money) -> int:
         """Return an amount in the reporting currency's smallest unit. Raise ValueError for any other currency."""

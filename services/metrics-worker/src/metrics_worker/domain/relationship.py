@@ -12,7 +12,14 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from event_contracts.calendar import LAST_DAY
-from metrics_worker.domain.customer_facts import AccountFact, CustomerFact, DealFact, SurveyFact, TicketFact
+from metrics_worker.domain.customer_facts import (
+    AccountFact,
+    CustomerFact,
+    DealFact,
+    PromiseFact,
+    SurveyFact,
+    TicketFact,
+)
 from metrics_worker.domain.customer_timeline import Timeline, TimelineEntry, by_survivor
 from metrics_worker.domain.measure import Measure, Measures
 from metrics_worker.domain.posting import Posting, Reporting
@@ -26,11 +33,11 @@ BAD_RATING_DAYS: Final = 90
 """How long a bad rating puts a customer at risk, unless it is revised."""
 WHOLE_SCORE: Final = 100
 
-BREACHED, REOPENED, BADLY_RATED = "sla-breached", "reopened", "badly-rated"
+BREACHED, REOPENED, BADLY_RATED, BROKEN = "sla-breached", "reopened", "badly-rated", "promise-broken"
 NOT_LATELY, NOT_FOR_LONG = "no-purchase-180-days", "no-purchase-365-days"
-WEIGHTS: Final = {BREACHED: 30, REOPENED: 20, BADLY_RATED: 20, NOT_LATELY: 15, NOT_FOR_LONG: 15}
-"""The points that each reason takes from a customer's health; together they take all."""
-RISKS: Final = (BREACHED, REOPENED, BADLY_RATED)
+WEIGHTS: Final = {BREACHED: 30, REOPENED: 20, BADLY_RATED: 20, BROKEN: 20, NOT_LATELY: 15, NOT_FOR_LONG: 15}
+"""The points that each reason takes from a customer's health, which is never less than 0."""
+RISKS: Final = (BREACHED, REOPENED, BADLY_RATED, BROKEN)
 LATELY_DAYS: Final = 180
 
 _LAST: Final = LAST_DAY.toordinal()
@@ -107,6 +114,9 @@ class RelationshipMeasures(Measures, kind="relationship", credit="the account's 
     health: Measure = Measure(
         "health scores of customers with at least one purchase", unit="score", semi_additive=True, not_by=PRODUCT
     )
+    promise_broken: Measure = Measure(
+        "customers who wait for a delivery whose promised day is over", semi_additive=True, not_by=PRODUCT
+    )
 
 
 Purchases = dict[tuple[int, UUID, bool, bool], list[Posting]]
@@ -177,6 +187,8 @@ class Relationship:
                 self.risks.append(
                     Reason(BADLY_RATED, "survey", entry.subject_id, since, first, first + BAD_RATING_DAYS)
                 )
+            case PromiseFact():
+                self.risks.append(Reason(BROKEN, entry.kind, entry.subject_id, fact.since, *fact.broken))
             case AccountFact() if entry.customer == self.customer:
                 self._account = fact
             case CustomerFact() if entry.customer == self.customer:
@@ -254,6 +266,7 @@ class Relationship:
                 "breached": self.reasons[BREACHED],
                 "reopened": self.reasons[REOPENED],
                 "badly_rated": self.reasons[BADLY_RATED],
+                "promise_broken": self.reasons[BROKEN],
                 "revenue_at_risk": self.revenue * self.at_risk,
                 "pipeline_at_risk": self.pipeline * self.at_risk,
             }
@@ -307,7 +320,8 @@ class Relationship:
         score = self.buyers.times(WHOLE_SCORE)
         for name, deduction in self.deductions().items():
             score -= deduction.times(WEIGHTS[name])
-        return score
+        # Without a broken promise, all reasons together take all of it.
+        return score.at_least_zero() if self.reasons[BROKEN] else score
 
     def deductions(self) -> dict[str, StepFunction]:
         """Return, for each reason by its name, 1 while it takes points from the health."""

@@ -90,6 +90,17 @@ class StepFunction:
             value += change
         return StepFunction._changing(changes)
 
+    def at_least_zero(self) -> "StepFunction":
+        """Return the same, with 0 on each day on which it is less."""
+        changes = {}
+        value = 0
+        for day, change in sorted(self.changes.items()):
+            shown = max(value + change, 0) - max(value, 0)
+            if shown:
+                changes[day] = shown
+            value += change
+        return StepFunction._changing(changes)
+
     def ends(self) -> list[int]:
         """Return the days on which it falls."""
         return [day for day, change in self.changes.items() if change < 0]

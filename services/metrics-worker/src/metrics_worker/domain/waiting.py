@@ -7,16 +7,17 @@ from typing import Final, Literal, NamedTuple, get_args
 from uuid import UUID
 
 from event_contracts.sales import Activity, Lead
-from event_contracts.service import Survey, Ticket
+from event_contracts.service import OnboardingStep, Survey, Ticket
 from metrics_worker.domain.lead import waits_until
 from metrics_worker.domain.posting import Reporting
 from metrics_worker.domain.ticket import waits_of
 
-WaitReason = Literal["lead", "message", "reopened", "rating", "call_back"]
+WaitReason = Literal["lead", "message", "reopened", "rating", "call_back", "promise"]
 WaitFunction = Literal["sales", "service"]
 WAIT_REASONS: Final[tuple[WaitReason, ...]] = get_args(WaitReason)
 """A lead that was not contacted, a message that was not answered, a reopened ticket that was not answered, a bad rating
-that was not followed up, a call or visit that was agreed with the customer and has not taken place."""
+that was not followed up, a call or visit that was agreed with the customer and has not taken place, a delivery whose
+promised day is over."""
 SALES_REASONS: Final[frozenset[WaitReason]] = frozenset({"lead", "call_back"})
 """What sales has to answer; all else is for service."""
 
@@ -61,6 +62,25 @@ def of_survey(survey: Survey, _reporting: Reporting) -> Sequence[OpenWait]:
     if survey.erased_at is not None:
         return ()
     return [_for_service(survey, "rating", wait.since) for wait in (survey.waits or [])[-1:] if wait.until is None]
+
+
+def of_onboarding_step(step: OnboardingStep, reporting: Reporting) -> Sequence[OpenWait]:
+    """Return the wait for a promised delivery: from the end of the promised day until it is there, or cancelled."""
+    if not step.promised or step.status != "planned":
+        return ()
+    return [
+        OpenWait(
+            reason="promise",
+            since=reporting.end_of(step.due_on),
+            customer=step.customer_id,
+            owner=step.agent_id,
+            team=step.team_id,
+            region=step.region,
+            segment=step.segment,
+            product=step.product,
+            channel=None,
+        )
+    ]
 
 
 def _for_service(record: Ticket | Survey, reason: WaitReason, since: datetime) -> OpenWait:

@@ -10,6 +10,7 @@ from metrics_worker.domain.delivery import DeliveryMeasures as Delivery
 from metrics_worker.domain.interaction import InteractionMeasures as Interaction
 from metrics_worker.domain.lead import LeadMeasures as Lead
 from metrics_worker.domain.measure import Sum, Term
+from metrics_worker.domain.onboarding_step import OnboardingStepMeasures as Step
 from metrics_worker.domain.relationship import RelationshipMeasures as Relationship
 from metrics_worker.domain.survey import SurveyMeasures as Survey
 from metrics_worker.domain.ticket import TicketMeasures as Ticket
@@ -29,6 +30,10 @@ def _coverage(definition: str, *dimensions: str) -> Formula:
     return Formula("ratio", Sum(*carrying), counted, definition)
 
 
+_BROKEN = Step.delivered - Step.delivered_in_time + Step.undelivered
+"""Promised deliveries that did not come by their day: their customers waited."""
+_BROKEN_WITHIN_HOUR = Step.delivered_within_hour - Step.delivered_in_time
+
 JOINT: tuple[Kpi, ...] = (
     Kpi(
         name="answered_within_hour",
@@ -39,17 +44,17 @@ JOINT: tuple[Kpi, ...] = (
         variants={
             "all": Formula(
                 "ratio",
-                Ticket.waits_within_hour + Survey.waits_within_hour + Lead.within_hour,
-                Ticket.waits + Survey.waits + Lead.created,
+                Ticket.waits_within_hour + Survey.waits_within_hour + _BROKEN_WITHIN_HOUR + Lead.within_hour,
+                Ticket.waits + Survey.waits + _BROKEN + Lead.created,
                 "of all times in which customers began to wait in the period, and of its leads, the share that we "
                 "answered within an hour",
             ),
             "service": Formula(
                 "ratio",
-                Ticket.waits_within_hour + Survey.waits_within_hour,
-                Ticket.waits + Survey.waits,
+                Ticket.waits_within_hour + Survey.waits_within_hour + _BROKEN_WITHIN_HOUR,
+                Ticket.waits + Survey.waits + _BROKEN,
                 "of all times in which customers began to wait for service in the period, the share that a reply, a "
-                "resolution or a follow-up ended within an hour",
+                "resolution, a follow-up or a delivery ended within an hour",
             ),
             "ratings": Formula(
                 "ratio",
@@ -57,6 +62,13 @@ JOINT: tuple[Kpi, ...] = (
                 Survey.waits,
                 "of all bad ratings that began to wait for a follow-up in the period, the share in which an agent "
                 "spoke with the customer within an hour",
+            ),
+            "promises": Formula(
+                "ratio",
+                Step.delivered_within_hour,
+                Step.delivered + Step.undelivered,
+                "of all deliveries that were promised for a day of the period, the share that reached the customer by "
+                "an hour after that day",
             ),
             "call_backs": Formula(
                 "ratio",
@@ -80,13 +92,13 @@ JOINT: tuple[Kpi, ...] = (
         },
         description=(
             "A customer left alone for longer than an hour is lost. `all` counts every wait, by the day it began: each "
-            "question to service, each reopening, each bad rating until an agent speaks with the customer, and each "
-            "lead until it is contacted, qualified or converted. Those who still wait count as not answered, those of "
-            "the last hour included, and so does a rating that its customer revised first. `cohort` is the common "
-            "definition: "
-            "the first response to each ticket. Hours are counted around the clock, whatever the policy of waiting. "
-            "`call_backs`, by the day they were agreed for, are in none of the others; those of a day that is over and "
-            "still to be done count as not kept."
+            "question to service, each reopening, each bad rating until an agent speaks with the customer, each "
+            "promised delivery from the end of its day until it is there, which counts on that day, and each lead "
+            "until it is contacted, qualified or converted. Those who still wait count as not answered, those of the "
+            "last hour included, and so does a rating that its customer revised first. `cohort` is the common "
+            "definition: the first response to each ticket. Hours are counted around the clock, whatever the policy of "
+            "waiting. `call_backs`, by the day they were agreed for, are in none of the others; those of a day that is "
+            "over and still to be done count as not kept."
         ),
     ),
     Kpi(
@@ -98,19 +110,25 @@ JOINT: tuple[Kpi, ...] = (
         variants={
             "all": Formula(
                 "count",
-                Ticket.waiting + Survey.waiting + Lead.waiting,
-                definition="tickets, bad ratings and leads that wait for us at the end of the period",
+                Ticket.waiting + Survey.waiting + Step.waiting + Lead.waiting,
+                definition="tickets, bad ratings, promised deliveries and leads that wait for us at the end of the "
+                "period",
             ),
             "service": Formula(
                 "count",
-                Ticket.waiting + Survey.waiting,
-                definition="tickets whose customer waits for our answer, and bad ratings that wait for a follow-up, "
-                "at the end of the period",
+                Ticket.waiting + Survey.waiting + Step.waiting,
+                definition="tickets whose customer waits for our answer, bad ratings that wait for a follow-up, and "
+                "deliveries whose promised day is over, at the end of the period",
             ),
             "ratings": Formula(
                 "count",
                 Survey.waiting,
                 definition="bad ratings that wait for a follow-up at the end of the period",
+            ),
+            "promises": Formula(
+                "count",
+                Step.waiting,
+                definition="promised deliveries that customers wait for at the end of the period",
             ),
             "sales": Formula(
                 "count",
@@ -119,7 +137,9 @@ JOINT: tuple[Kpi, ...] = (
             ),
         },
         description=(
-            "How many wait for us at the end of the period; for a period that ends today, now. `GET /v1/waiting` lists "
+            "How many wait for us at the end of the period; for a period that ends today, now. A promised delivery is "
+            "waited for once its day is over; of a day to come, it counts as if nothing more were delivered. "
+            "`GET /v1/waiting` lists "
             "them, and says for how long; it leaves out leads and ratings of those who were erased, who cannot be "
             "contacted."
         ),
@@ -134,6 +154,7 @@ JOINT: tuple[Kpi, ...] = (
         leaves_out={
             "tickets whose customer still waits at the end of the period": Ticket.waiting,
             "bad ratings that still wait at the end of the period": Survey.waiting,
+            "promised deliveries that customers still wait for at the end of the period": Step.waiting,
         },
         variants={
             "service": Formula(
@@ -157,6 +178,13 @@ JOINT: tuple[Kpi, ...] = (
                 "the longest time from a bad rating until an agent spoke with the customer",
                 percentile=100,
             ),
+            "promises": Formula(
+                "minutes",
+                Step.late_seconds,
+                Step.delivered_late,
+                "the longest time from the end of a promised day to the delivery",
+                percentile=100,
+            ),
         },
         description=(
             "The longest wait of those that ended in the period, by the day of our answer; read from a histogram, and "
@@ -172,7 +200,7 @@ JOINT: tuple[Kpi, ...] = (
         variants={
             "standard": Formula(
                 "ratio",
-                Ticket.waits + Survey.waits,
+                Ticket.waits + Survey.waits + _BROKEN,
                 Account.customers,
                 "times in which customers began to wait for service in the period per customer known to sales at its "
                 "end",
@@ -180,10 +208,10 @@ JOINT: tuple[Kpi, ...] = (
         },
         not_by=("channel", "owner", "team"),
         description=(
-            "How often a customer has to wait for us: each question, each reopening, and each bad rating until an "
-            "agent speaks with them. Waits for the first contact with a lead are left out: a lead is mostly no "
-            "customer yet. Not available by `channel`, `owner` and "
-            "`team`, which are the ticket's on one side and the account's on the other."
+            "How often a customer has to wait for us: each question, each reopening, each bad rating until an agent "
+            "speaks with them, and each promised delivery that does not come by its day, which counts on that day. "
+            "Waits for the first contact with a lead are left out: a lead is mostly no customer yet. Not available by "
+            "`channel`, `owner` and `team`, which are the ticket's on one side and the account's on the other."
         ),
     ),
     Kpi(
@@ -257,10 +285,18 @@ JOINT: tuple[Kpi, ...] = (
                 Delivery.promised,
                 "share of the agreed quality, as judged by the customer",
             ),
+            "due": Formula(
+                "ratio",
+                Step.delivered_in_time,
+                Step.delivered + Step.undelivered,
+                "of the deliveries that were promised for a day of the period, the share that reached the customer by "
+                "that day",
+            ),
         },
         description=(
             "Deliveries compared with the promise of their deal, by acceptance day. Deliveries of deals without a "
-            "promise are left out; deliveries never accepted do not appear."
+            "promise are left out; deliveries never accepted do not appear, but in `due`: by the promised day, with "
+            "those that have not come when that day is over, as far as the deal has an onboarding with steps."
         ),
     ),
     Kpi(
@@ -530,6 +566,11 @@ JOINT: tuple[Kpi, ...] = (
                 Relationship.badly_rated,
                 definition="customers with an unrevised rating of 1 or 2 of 5 in the last 90 days",
             ),
+            "promise_broken": Formula(
+                "count",
+                Relationship.promise_broken,
+                definition="customers who wait for a delivery whose promised day is over",
+            ),
         },
         description=(
             "Customers who may leave, at the end of the period. A customer with several reasons counts once, and "
@@ -580,8 +621,9 @@ JOINT: tuple[Kpi, ...] = (
         description=(
             "Mean health score of customers, at the end of the period. A score starts at 100 with the first purchase "
             "and loses 30 while a breached ticket is unresolved, 20 while a reopened one is, 20 for 90 days after a "
-            "rating of 1 or 2 of 5, 15 once the last purchase is 180 days old and 15 more at 365. There is no "
-            "industry standard; `GET /v1/customers/{id}/health` explains a customer's score reason by reason."
+            "rating of 1 or 2 of 5, 20 while a delivery is awaited whose promised day is over, 15 once the last "
+            "purchase is 180 days old and 15 more at 365; it is never less than 0. There is no industry standard; `GET "
+            "/v1/customers/{id}/health` explains a customer's score reason by reason."
         ),
     ),
 )

@@ -5,6 +5,7 @@ from metrics_worker.domain.care import MaintenanceMeasures as Maintenance
 from metrics_worker.domain.care import ReviewMeasures as Review
 from metrics_worker.domain.care import TrainingMeasures as Training
 from metrics_worker.domain.interaction import InteractionMeasures as Interaction
+from metrics_worker.domain.onboarding_step import OnboardingStepMeasures as Step
 from metrics_worker.domain.survey import SurveyMeasures as Survey
 from metrics_worker.domain.ticket import TicketMeasures as Ticket
 from metrics_worker.kpis.formula import Formula, Kpi, duration
@@ -483,6 +484,28 @@ SERVICE: tuple[Kpi, ...] = (
             "Share of planned maintenance performed by its due day, by that day, in the reporting time zone. What was "
             "missed, and what is still open when that day is over, counts as not on time; what was cancelled counts "
             "nowhere."
+        ),
+    ),
+    Kpi(
+        name="onboarding_steps_on_time",
+        title="Onboarding steps on time",
+        function="service",
+        indicator="leading",
+        direction="up",
+        variants={
+            "standard": Formula(
+                "ratio",
+                Step.on_time,
+                Step.due + Step.open,
+                "of the steps of onboardings due in the period, the share done by their due day",
+            ),
+            "count": Formula("count", Step.completed, definition="steps of onboardings done in the period"),
+        },
+        description=(
+            "Share of the steps that bring won deals into use (installation, set-up, training, the promised delivery) "
+            "done by their due day, by that day, in the reporting time zone. What was missed, and what is still open "
+            "when that day is over, counts as not on time; what was cancelled, as with a deal that was taken back, "
+            "counts nowhere."
         ),
     ),
     Kpi(

@@ -36,6 +36,7 @@ _REVIEWED: Final = tuple(
         RelationshipMeasures.breached,
         RelationshipMeasures.reopened,
         RelationshipMeasures.badly_rated,
+        RelationshipMeasures.promise_broken,
     )
 )
 

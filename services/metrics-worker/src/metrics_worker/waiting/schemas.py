@@ -27,7 +27,8 @@ MOST_MINUTES: Final = 525_600
 
 _REASON = described(
     "What the customer waits for: the first contact with a lead, the answer to a message, the answer after a ticket "
-    "was reopened, an agent who speaks with them about their bad rating, or what was agreed with them for a time.",
+    "was reopened, an agent who speaks with them about their bad rating, what was agreed with them for a time, or a "
+    "delivery whose promised day is over.",
     "message",
     schema="WaitReason",
 )

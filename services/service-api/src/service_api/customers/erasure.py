@@ -8,6 +8,8 @@ import sqlalchemy as sa
 from event_contracts.catalogue import SERVICE_DIRECTORY_TOPIC
 from service_api.check_ins import CheckIn
 from service_api.customers.model import Customer
+from service_api.onboardings.model import OnboardingStep
+from service_api.onboardings.planning import cancel_steps
 from service_api.surveys.model import Survey
 from service_api.tickets.model import Interaction, Ticket
 from service_kit.aggregates import publish
@@ -53,6 +55,7 @@ async def _erase(work: UnitOfWork, customer: Customer, at: datetime, *, by: str)
         publish(work, survey, survey.erase(at=at), at)
     # There is no customer any more for what rules planned.
     await cancel_ruled(work, CheckIn, CUSTOMER_ERASED, at, CheckIn.table.c.customer_id == customer.id)
+    await cancel_steps(work, OnboardingStep.table.c.customer_id == customer.id, CUSTOMER_ERASED, at)
     if (event := customer.erase(at=at)) is not None:
         publish(work, customer, event, at)
         await erase_name(work, SERVICE_DIRECTORY_TOPIC, customer.id)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -11,12 +11,15 @@ import sqlalchemy as sa
 from event_contracts.fields import Money
 from event_contracts.service import DeliveryAccepted, DeliveryAmended
 from service_api.attribution import ByAgent
-from service_api.won_deals import WonDeal
 from service_kit.entities import amended, column
 from service_kit.fields import Money as HttpMoney
 from service_kit.identifiers import new_id
 from service_kit.problems import Conflict, Unprocessable
 from service_kit.tables import filtered, unassigned
+
+if TYPE_CHECKING:
+    # Which plans the steps of onboardings, and so knows deliveries.
+    from service_api.won_deals import WonDeal
 
 
 class DeliveryAlreadyAccepted(Conflict):
@@ -44,7 +47,7 @@ class Delivery(ByAgent, table="delivery"):
     @classmethod
     def accept(
         cls,
-        deal: WonDeal,
+        deal: "WonDeal",
         *,
         delivered_at: datetime | None,
         price: Money,
@@ -68,7 +71,7 @@ class Delivery(ByAgent, table="delivery"):
         delivery = cls(version=1, amount=price.amount, currency=price.currency, **state)
         return delivery, DeliveryAccepted(**state, price=price, promise=deal.promise)
 
-    def amend(self, changes: Mapping[str, Any], deal: WonDeal) -> DeliveryAmended:
+    def amend(self, changes: Mapping[str, Any], deal: "WonDeal") -> DeliveryAmended:
         """Correct columns by name. Raise as `accept` does."""
         # The column has more decimal places than most currencies.
         price = HttpMoney(
@@ -78,7 +81,7 @@ class Delivery(ByAgent, table="delivery"):
         return amended(self, changes, DeliveryAmended, price=price, promise=deal.promise)
 
 
-def _check(deal: WonDeal, delivered_at: datetime | None, price: Money, accepted_at: datetime) -> None:
+def _check(deal: "WonDeal", delivered_at: datetime | None, price: Money, accepted_at: datetime) -> None:
     if delivered_at is not None and delivered_at > accepted_at:
         raise Unprocessable.at("#/delivered_at", "is after it was accepted")
     if deal.promised_currency not in (None, price.currency):

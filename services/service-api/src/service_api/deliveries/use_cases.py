@@ -8,6 +8,7 @@ from service_api.attribution import amendment_of, attribution_of, done_by
 from service_api.customers.use_cases import require_survivor
 from service_api.deliveries.model import Delivery, DeliveryAlreadyAccepted
 from service_api.deliveries.schemas import DeliveryCreate, DeliveryUpdate
+from service_api.onboardings.planning import correct_promise, deliver_promise
 from service_api.won_deals import WonDeal, require_won_deal
 from service_kit.aggregates import publish
 from service_kit.auth import Principal
@@ -39,6 +40,7 @@ async def accept_delivery(work: UnitOfWork, body: DeliveryCreate, by: Principal)
     )
     work.add(delivery)
     publish(work, delivery, event, at)
+    await deliver_promise(work, delivery)
     return delivery
 
 
@@ -55,4 +57,6 @@ async def update_delivery(
     if changes:
         deal = await require(work, WonDeal, delivery.deal_id, "#")
         publish(work, delivery, delivery.amend(changes, deal), at)
+        if "delivered_at" in changes:
+            await correct_promise(work, delivery, at)
     return delivery

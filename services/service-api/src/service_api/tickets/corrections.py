@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from event_contracts.service import Interaction as ContractInteraction
 from service_api.check_ins import CheckIn
+from service_api.onboardings.planning import follow_customer
 from service_api.sla_policies.queries import terms_for, terms_of
 from service_api.surveys.model import Survey
 from service_api.tickets.model import GRANTING, HANDED_ON, MOMENTS, Interaction, Ticket
@@ -77,6 +78,7 @@ async def move_planned(work: UnitOfWork, origins: Iterable[UUID], record: Any, a
 async def _move_along(work: UnitOfWork, ticket: Ticket, surveys: Iterable[Survey], at: datetime) -> None:
     """Correct to a ticket's customer what is planned after it and its surveys, and the tickets merged into it."""
     await move_planned(work, [ticket.id, *(survey.id for survey in surveys)], ticket, at)
+    await follow_customer(work, ticket, at)
     columns = Ticket.table.c
     merged = await work.find(Ticket, columns.merged_into == ticket.id, order_by=[columns.id], lock="no key update")
     for each in merged:

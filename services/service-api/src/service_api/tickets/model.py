@@ -850,6 +850,10 @@ class Ticket(Customized, OfCustomer, Recorded, Base, table="ticket"):
         if self.cancelled_at is not None:
             raise TicketAlreadyCancelled("It comes back when its deal is won again. Open a ticket for anything else.")
 
+    def check_takes_steps(self) -> None:
+        """Raise `TicketAlreadyMerged` or `TicketAlreadyCancelled` for an onboarding that is worked on no longer."""
+        self._check_counts()
+
     def check_may_be_written_on(self) -> None:
         """Raise `TicketAlreadyErased` for a ticket on which no text may be written."""
         if self.erased_at is not None:

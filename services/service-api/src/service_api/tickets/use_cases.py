@@ -12,6 +12,7 @@ from event_contracts.service import TicketChannel
 from service_api.agents import Agent
 from service_api.attribution import attribution_of, doer_of
 from service_api.customers.use_cases import is_now, require_customer, require_survivor
+from service_api.onboardings.planning import hand_over_steps, plan_steps
 from service_api.planning_rules.use_cases import ONBOARDING_REOPENED, plan_after_onboarding, undo_onboarding
 from service_api.sla_policies.queries import terms_for, terms_of
 from service_api.surveys.use_cases import follow_up_by_contact
@@ -31,7 +32,7 @@ from service_api.tickets.schemas import (
     TicketUpdate,
 )
 from service_api.tickets.waits import is_reply
-from service_api.won_deals import onboarding_of, require_won_deal
+from service_api.won_deals import WonDeal, onboarding_of, require_won_deal
 from service_kit.aggregates import publish
 from service_kit.auth import Principal
 from service_kit.compiled import CompiledStatement
@@ -59,9 +60,9 @@ async def open_ticket(work: UnitOfWork, body: TicketCreate, by: Principal) -> Ti
     await require_new(work, Ticket, body.external_ref)
     customer = await require_customer(work, body.customer_id)
     team_id = await _team_of(work, body.agent_id, body.team_id, otherwise=None)
-    onboarding_since = None
+    deal = None
     if body.onboarding_deal_id is not None:
-        onboarding_since = await _onboarding_since(work, body.onboarding_deal_id, customer.id)
+        deal = await _deal_to_onboard(work, body.onboarding_deal_id, customer.id)
     ticket, event = Ticket.open(
         customer_id=customer.id,
         kind=body.kind,
@@ -78,11 +79,13 @@ async def open_ticket(work: UnitOfWork, body: TicketCreate, by: Principal) -> Ti
         external_ref=body.external_ref,
         terms=await terms_for(work, body.kind, body.priority),
         onboarding_deal_id=body.onboarding_deal_id,
-        onboarding_since=onboarding_since,
+        onboarding_since=None if deal is None else deal.won_at,
         custom=await new_custom(work, Ticket, body.custom),
     )
     work.add(ticket)
     publish(work, ticket, event, at)
+    if deal is not None:
+        await plan_steps(work, ticket, deal, [ticket.product], at)
     return ticket
 
 
@@ -112,7 +115,9 @@ async def assign_ticket(
     ticket = await lock(work, Ticket, ticket_id, expected)
     at = happened_at(body.occurred_at, by, after=ticket.changed_at)
     team_id = await _team_of(work, body.agent_id, body.team_id, otherwise=ticket.team_id)
+    before = {"agent_id": ticket.agent_id, "team_id": ticket.team_id}
     publish(work, ticket, ticket.assign(agent_id=body.agent_id, team_id=team_id, at=at), at)
+    await hand_over_steps(work, ticket, before, at)
     return ticket
 
 
@@ -123,7 +128,9 @@ async def escalate_ticket(
     ticket = await lock(work, Ticket, ticket_id, expected)
     at = happened_at(body.occurred_at, by, after=ticket.changed_at)
     team_id = await _team_of(work, body.agent_id, body.team_id, otherwise=ticket.team_id)
+    before = {"agent_id": ticket.agent_id, "team_id": ticket.team_id}
     publish(work, ticket, ticket.escalate(agent_id=body.agent_id, team_id=team_id, at=at), at)
+    await hand_over_steps(work, ticket, before, at)
     return ticket
 
 
@@ -337,13 +344,13 @@ async def close_ticket(
     return ticket
 
 
-async def _onboarding_since(work: UnitOfWork, deal_id: UUID, customer_id: UUID) -> datetime | None:
+async def _deal_to_onboard(work: UnitOfWork, deal_id: UUID, customer_id: UUID) -> WonDeal:
     deal = await require_won_deal(work, deal_id, "#/onboarding_deal_id")
     if not await is_now(work, deal.customer_id, customer_id):
         raise UnknownReference.at("#/onboarding_deal_id", "names no won deal of this customer")
     if (existing_id := await onboarding_of(work, deal_id)) is not None:
         raise OnboardingAlreadyOpened("Use the ticket that existing_id names.", existing_id=str(existing_id))
-    return deal.won_at
+    return deal
 
 
 async def _team_of(
