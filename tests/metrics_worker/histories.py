@@ -1,6 +1,6 @@
 """Made-up histories of subjects, and ways in which a log may deliver them: late, shuffled, repeated, in any batches."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -24,6 +24,7 @@ from tests.metrics_worker.facts import (
     logged,
     quota,
 )
+from tests.metrics_worker.facts import step as step_fact
 from tests.metrics_worker.facts import survey as survey_fact
 from tests.metrics_worker.facts import ticket as ticket_fact
 
@@ -35,7 +36,8 @@ codes = st.sampled_from([None, "A", "B", "unknown"])
 people = st.sampled_from([None, REP, OTHER_REP])
 CUSTOMERS = [UUID(int=1000), UUID(int=1010), UUID(int=1020), CUSTOMER]
 """The first three have accounts where a history has any: subjects are numbered alike."""
-customers = st.sampled_from(CUSTOMERS)
+customers = st.sampled_from([*[CUSTOMERS[0]] * 4, *CUSTOMERS])
+"""Mostly the same one: most of what can go wrong takes several facts of a customer."""
 amounts = st.integers(0, 10**7).map(lambda cents: f"{cents // 100}.{cents % 100:02}")
 lines = st.builds(line, st.sampled_from(["desk", "chair", "lamp"]), st.integers(1, 5), amounts)
 
@@ -142,19 +144,41 @@ def _surveys(subject_id: UUID) -> st.SearchStrategy[State]:
     )
 
 
-_KINDS = [_accounts, _leads, _deals, _deals, _quotas, _tickets, _surveys]
+def _steps(subject_id: UUID) -> st.SearchStrategy[State]:
+    return st.builds(
+        lambda completed_at, **fields: (
+            step_fact(status="planned" if completed_at is None else "done", completed_at=completed_at, **fields)
+            if fields["promised"] or completed_at
+            else step_fact(status="cancelled", cancelled_at=EVE, **fields)
+        ),
+        completed_at=maybe_moments,
+        id=st.just(subject_id),
+        promised=st.booleans(),
+        due_on=st.integers(-2, 2).map(lambda days: EVE.date() + timedelta(days=days)),
+        region=codes,
+        agent_id=people,
+        customer_id=customers,
+    )
+
+
+Kinds = list[Callable[[UUID], st.SearchStrategy[State]]]
+_KINDS: Kinds = [_accounts, _leads, _deals, _deals, _quotas, _tickets, _surveys, _steps]
+DEALS_AND_ONE_RISK: list[Kinds] = [[_deals, _tickets], [_deals, _surveys], [_deals, _steps]]
+"""What one kind of risk decides is hidden by the others where there are all of them."""
 
 
 @st.composite
-def histories(draw: st.DrawFn, accounts: int = 0, *, unmerged: bool = True) -> list[list[Delivery]]:
-    """For each of some subjects of all kinds, its states by rising sequence.
+def histories(
+    draw: st.DrawFn, accounts: int = 0, kinds: Kinds = _KINDS, fewest: int = 1, *, unmerged: bool = True
+) -> list[list[Delivery]]:
+    """For each of some subjects of these kinds, `fewest` to six, its states by rising sequence.
 
     The first `accounts` of them are accounts, and then none are merged in a circle. Where none is `unmerged`, a merge
     stays once it is there.
     """
     subjects = []
-    for number in range(draw(st.integers(max(accounts, 1), 6))):
-        kind = _accounts if number < accounts else draw(st.sampled_from(_KINDS))
+    for number in range(draw(st.integers(max(accounts, fewest), 6))):
+        kind = _accounts if number < accounts else draw(st.sampled_from(kinds))
         states = draw(st.lists(kind(UUID(int=1000 + 10 * number)), min_size=1, max_size=4))
         targets = [each for each in CUSTOMERS if not accounts or each == CUSTOMER or each.int > 1000 + 10 * number]
         # Accounts merged in a circle, or into themselves, are a mistake that may happen.
@@ -171,11 +195,11 @@ def histories(draw: st.DrawFn, accounts: int = 0, *, unmerged: bool = True) -> l
 
 
 @st.composite
-def interleavings(draw: st.DrawFn) -> list[list[Recorded]]:
+def interleavings(draw: st.DrawFn, kinds: Kinds = _KINDS, fewest: int = 1) -> list[list[Recorded]]:
     """A history in batches: each subject's states by rising sequence, but subjects in any order, as the partitions of
     two topics are read; each with the minute in which it was recorded, which rises within a subject only."""
     waiting: list[list[Recorded]] = []
-    for subject in draw(histories(accounts=2, unmerged=False)):
+    for subject in draw(histories(accounts=2, kinds=kinds, fewest=fewest, unmerged=False)):
         minutes = sorted(draw(st.lists(st.integers(0, 5), min_size=len(subject), max_size=len(subject))))
         waiting.append([(*fact, minute) for fact, minute in zip(subject, minutes, strict=True)])
     batches: list[list[Recorded]] = [[]]

@@ -6,7 +6,7 @@ from itertools import count
 from typing import Final
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from metrics_worker.domain.customer_facts import AccountFact, DealFact, Fact, SurveyFact, TicketFact
+from metrics_worker.domain.customer_facts import AccountFact, DealFact, Fact, PromiseFact, SurveyFact, TicketFact
 from metrics_worker.domain.customer_timeline import TimelineEntry
 
 CUSTOMER: Final = uuid5(NAMESPACE_URL, "customer")
@@ -14,7 +14,10 @@ BEGAN: Final = datetime(2024, 1, 1, tzinfo=UTC)
 
 
 def history_of_a_customer(length: int, seed: int) -> list[TimelineEntry]:
-    """Return so many entries in the order of recording, eight a day: deals, tickets that breached, bad ratings."""
+    """Return so many entries in the order of recording, eight a day: deals, breached tickets, bad ratings, promises.
+
+    Every second history has risks of one kind only: what that kind alone decides is hidden by the others.
+    """
     chance, numbers = random.Random(seed), count()
     found: list[TimelineEntry] = []
 
@@ -24,10 +27,14 @@ def history_of_a_customer(length: int, seed: int) -> list[TimelineEntry]:
         found.append(TimelineEntry(at, event_id, at, CUSTOMER, kind, subject_id, sequence, fact))
 
     add("account", CUSTOMER, 1, AccountFact("north", "retail", "web", None, None))
+    weights = {"deal": 60, "ticket": 27, "survey": 8, "promise": 4, "account": 1}
+    if seed % 2 == 0:
+        risk = chance.choice(("ticket", "survey", "promise"))
+        weights = {"deal": 60, risk: 39, "account": 1}
     while len(found) < length:
         at = BEGAN + timedelta(hours=3 * len(found))
         day, subject_id = at.toordinal(), uuid5(NAMESPACE_URL, f"{seed} subject {next(numbers)}")
-        match chance.choices(("deal", "ticket", "survey", "account"), (60, 29, 10, 1))[0]:
+        match chance.choices([*weights], [*weights.values()])[0]:
             case "deal":
                 worth, won = chance.randint(1, 1000), chance.random() < 0.7
                 opened = DealFact("north", "retail", "web", None, None, [(day, None)], worth)
@@ -45,6 +52,12 @@ def history_of_a_customer(length: int, seed: int) -> list[TimelineEntry]:
                 add("survey", subject_id, 1, SurveyFact(str(subject_id), at, day))
                 if chance.random() < 0.2:
                     add("survey", subject_id, 2, None)
+            case "promise":
+                since = at - timedelta(days=1)
+                add("onboardingstep", subject_id, 1, PromiseFact(since, (day, None)))
+                add("onboardingstep", subject_id, 2, PromiseFact(since, (day, day + chance.randint(0, 3))))
+                if chance.random() < 0.2:
+                    add("onboardingstep", subject_id, 3, None)
             case _:
                 region = chance.choice(("north", "south"))
                 add("account", CUSTOMER, len(found) + 1, AccountFact(region, "retail", "web", None, None))

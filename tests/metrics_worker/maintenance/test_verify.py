@@ -38,6 +38,7 @@ from tests.metrics_worker.facts import (
     moment,
     quota,
     record,
+    step,
     survey,
     ticket,
 )
@@ -59,6 +60,7 @@ async def topics(kafka: Kafka, new_topic: Callable[..., str]) -> tuple[str, str]
         record(ticket(), 1),
         record(logged(contact), 2),
         record(survey(answered_at=moment("2026-03-11"), score=2)),
+        record(step()),
     ]
     async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers) as producer:
         for topic, values in ((sales, sold), (service, served)):
@@ -107,13 +109,13 @@ async def test_a_ledger_that_agrees_with_the_log_is_in_order(
     report = await verify(kept, KafkaServers(kafka.bootstrap_servers), VILNIUS, topics=topics)
     assert report.to_json() == {
         "ok": True,
-        "events": 9,
+        "events": 10,
         "blocks": report.blocks,
         "fresh_as_of": None,
         "subjects": {
             "account": 0, "customer": 0, "lead": 1, "deal": 2, "quota": 1, "ticket": 2, "interaction": 1, "survey": 1,
             "activity": 0, "referral": 0, "training": 0, "checkin": 0, "maintenance": 0, "delivery": 0,
-            "review": 0, "upsell": 0,
+            "review": 0, "upsell": 0, "onboardingstep": 1,
         },
         "differences_found": 0,
         "differences": [],
@@ -137,6 +139,7 @@ async def test_a_ledger_that_agrees_with_the_log_is_in_order(
         ("UPDATE survey_posting SET region = 0", "survey_posting"),
         ("UPDATE block SET buckets = '{}', counts = '{}' WHERE kind = 'interaction'", "block"),
         ("DELETE FROM block WHERE kind = 'interaction' AND dimension = 'region'", "block"),
+        ("UPDATE onboardingstep_posting SET undelivered = 0", "onboardingstep_posting"),
         ("DELETE FROM subject_state WHERE kind = 'survey'", "subject_state"),
         ("UPDATE subject_state SET sequence = 7 WHERE kind = 'ticket'", "subject_state"),
         ("UPDATE block SET value = 'NOWHERE' WHERE kind = 'deal' AND dimension = 'region'", "block"),
@@ -174,7 +177,7 @@ async def test_what_was_found_is_answered(
         await verified()
         (exact,) = await answered()
         assert (exact["result"], exact["differences_found"], exact["differences"]) == ("exact", 0, [])
-        assert (exact["events"], exact["subjects"], exact["rebuilt_since"]) == (9, 8, False)
+        assert (exact["events"], exact["subjects"], exact["rebuilt_since"]) == (10, 9, False)
         assert exact["blocks"] > 0
         assert exact["release"] == version("metrics-worker")
         assert exact["began_at"] <= exact["ended_at"]

@@ -85,7 +85,9 @@ class PromiseFact(msgspec.Struct, frozen=True, array_like=True, tag="promise"):
     """The days on which the customer waited for it."""
 
 
-Fact = AccountFact | CustomerFact | DealFact | TicketFact | SurveyFact | PromiseFact
+Risk = TicketFact | SurveyFact | PromiseFact
+"""What can put a customer at risk. Without any, a deal that opens changes nothing."""
+Fact = AccountFact | CustomerFact | DealFact | Risk
 
 
 def of_account(account: Account, _reporting: Reporting) -> AccountFact:

@@ -16,7 +16,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from metrics_worker.domain.customer_facts import AccountFact, DealFact, Fact, SurveyFact, TicketFact
+from metrics_worker.domain.customer_facts import AccountFact, DealFact, Fact, Risk
 from metrics_worker.domain.customer_merges import survivor_of
 from metrics_worker.domain.customer_timeline import Key, TimelineEntry, key_of
 from metrics_worker.domain.kinds import KIND_BY_NAME
@@ -206,7 +206,7 @@ def _only_opens(current: Mapping[Key, TimelineEntry], entry: TimelineEntry) -> b
         return False
     if known is not None and isinstance(known.fact, DealFact) and known.fact.closed_at is not None:
         return False
-    if any(isinstance(each.fact, TicketFact | SurveyFact) for each in current.values()):
+    if any(isinstance(each.fact, Risk) for each in current.values()):
         return False
     account = current.get(("account", entry.customer, entry.customer))
     return account is not None and isinstance(account.fact, AccountFact) and account.fact.merged_into is None
