@@ -7,8 +7,8 @@ import pytest
 
 from event_contracts.fields import DECIMAL_PLACES
 from tandem_cli.demo.business import Business
-from tandem_cli.demo.company import CURRENCIES, PRODUCTS, Company
-from tandem_cli.demo.scenario import Scenario
+from tandem_cli.demo.company import CURRENCIES, ONBOARDING_STEPS, PRODUCTS, Company
+from tandem_cli.demo.scenario import Scenario, timed
 from tandem_cli.requests import Ref
 
 YEAR = [date(2026, 1, 1) + timedelta(days=day) for day in range(365)]
@@ -127,6 +127,30 @@ def test_what_is_planned_to_be_maintained_is_maintained_again_and_again(scenario
         assert visits[-1] - visits[0] > timedelta(days=2 * 365), scenario.key
         assert all(timedelta(days=150) < later - earlier for earlier, later in pairwise(visits)), scenario.key
     assert plans
+
+
+def test_what_is_won_is_brought_into_use_by_the_steps_of_its_products_and_some_are_late(
+    scenarios: list[Scenario],
+) -> None:
+    products = {product.code for product in PRODUCTS}
+    late, on_time = 0, 0
+    for scenario in scenarios:
+        planned: list[tuple[object, object]] = []
+        due = date.max
+        for action in scenario.actions:
+            match action.step.path:
+                case ("onboarding-steps",):
+                    body = timed(action.step.body, action.at)
+                    planned.append((body["product"], body["step"]))
+                    due = date.fromisoformat(body["due_on"])
+                case ("onboarding-steps", _, "done"):
+                    late += action.at.date() > due
+                    on_time += action.at.date() <= due
+        assert len(set(planned)) == len(planned), scenario.key
+        for product in {product for product, _ in planned}:
+            assert [step for of, step in planned if of == product] == [*ONBOARDING_STEPS[str(product)]]
+    assert set(ONBOARDING_STEPS) == products
+    assert 0.05 < late / (late + on_time) < 0.5
 
 
 def test_prices_have_no_more_places_than_their_currency(scenarios: list[Scenario]) -> None:

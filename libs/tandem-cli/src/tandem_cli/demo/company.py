@@ -95,6 +95,17 @@ PLANNING_RULES: dict[Ref, dict[str, object]] = {
     },
 }
 """What plans itself from the moment on at which it is declared."""
+ONBOARDING_STEPS: dict[str, dict[str, int]] = {
+    "heat-pump-6": {"installation": -12, "set-up": -8, "training": -4},
+    "heat-pump-12": {"installation": -12, "set-up": -8, "training": -4},
+    "solar-roof": {"installation": -10, "grid-registration": -4},
+    "battery-10": {"installation": -10, "set-up": -6},
+    "wallbox": {"installation": -6},
+    "controller": {"set-up": -8, "training": -4},
+    "boiler-industrial": {"installation": -12, "safety-inspection": -7, "training": -3},
+    "care-plan": {"first-visit": -2},
+}
+"""What brings each product into use: each step's days from the promised day until it is due."""
 REPS = 12
 AGENTS = 10
 _QUOTA = 340
@@ -153,10 +164,14 @@ class Company:
 
         yield from self._promises()
 
-    def planning_rules(self) -> Iterator[tuple[Ref, dict[str, object]]]:
-        """What plans itself once the company is at work: history has plans of its own."""
+    def plans(self) -> Iterator[tuple[Ref, dict[str, object]]]:
+        """What plans itself once the company is at work, by rules and templates: history has plans of its own."""
         for rule, body in PLANNING_RULES.items():
             yield rule, body | {"name": self.reference(rule.key)}
+        for product, days_of in ONBOARDING_STEPS.items():
+            template = Ref("service/onboarding-templates", product)
+            steps = [{"step": step, "days": days} for step, days in days_of.items()]
+            yield template, {"name": self.reference(product), "product": product, "steps": steps}
 
     def _promises(self) -> Iterator[tuple[Ref, dict[str, object]]]:
         """What the company promises those who ask: how soon they are answered and helped, in business hours."""

@@ -41,7 +41,10 @@ _DIRECTORY_SECONDS = 60.0
 
 _BY_CODE = frozenset({"sales/products", "sales/exchange-rates"})
 _BY_NAME = frozenset(
-    {"service/business-calendars", "service/sla-policies", "sales/planning-rules", "service/planning-rules"}
+    {
+        *("service/business-calendars", "service/sla-policies", "service/onboarding-templates"),
+        *("sales/planning-rules", "service/planning-rules"),
+    }
 )
 
 
@@ -137,7 +140,7 @@ class Driver:
 
     async def live(self) -> None:
         """A little of everything, now, for ever: one action after the other, at a pace that can be watched."""
-        await self._make_all(list(self.business.company.planning_rules()))
+        await self._make_all(list(self.business.company.plans()))
         active = [self.business.scenario(key, self._clock()) for key in self.memory.threads if key.startswith("live:")]
         while True:
             await asyncio.sleep(self._random.uniform(0.4, 1.6) / (ACTIONS_PER_SECOND * self._speed))

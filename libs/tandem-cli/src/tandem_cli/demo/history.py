@@ -32,11 +32,13 @@ _LATER: Final = 300
 _AGAIN_SECONDS: Final = 0.5
 _REFERENCE_SECONDS: Final = 60.0
 """How long a record of one service may take until the other knows it."""
-TAKEN: Final = frozenset({"external-ref-taken", "onboarding-already-opened", "suggestion-already-taken-up"})
+TAKEN: Final = frozenset(
+    {"external-ref-taken", "onboarding-already-opened", "step-already-planned", "suggestion-already-taken-up"}
+)
 """Slugs of refusals that name the record which is there already."""
 _IDS: Final[Mapping[ApiName, Sequence[str]]] = {
     "sales": ("deals", "accounts"),
-    "service": ("surveys", "upsell-suggestions"),
+    "service": ("surveys", "upsell-suggestions", "onboarding-steps"),
 }
 """What rows make besides their own record, and later actions name."""
 

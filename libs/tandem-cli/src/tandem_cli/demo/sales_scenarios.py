@@ -1,16 +1,28 @@
 """How the simulated company sells: leads that are worked or given up, deals that are won or lost."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from random import Random
 from typing import Any
 
 from event_contracts.fields import DECIMAL_PLACES
-from tandem_cli.demo.company import CHANNELS, CURRENCIES, PRODUCTS, REGIONS, SEGMENTS, Account, Company, pick
+from tandem_cli.demo.company import (
+    CHANNELS,
+    CURRENCIES,
+    ONBOARDING_STEPS,
+    PRODUCTS,
+    REGIONS,
+    SEGMENTS,
+    Account,
+    Company,
+    pick,
+)
 from tandem_cli.demo.scenario import After, Scenario, Script
 from tandem_cli.requests import Ref, given
 
-LEAD, DEAL, ACCOUNT, ONBOARDING = (Ref("self", name) for name in ("lead", "deal", "account", "onboarding"))
+LEAD, DEAL, ACCOUNT, ONBOARDING, STEP = (
+    Ref("self", name) for name in ("lead", "deal", "account", "onboarding", "step")
+)
 
 _REGIONS = dict(zip(REGIONS, (0.3, 0.24, 0.16, 0.14, 0.11, 0.05), strict=True))
 _STAGES = ("qualification", "presentation", "proposal", "negotiation")
@@ -188,7 +200,9 @@ def _deliver(company: Company, script: Script, currency: str, lines: list[dict[s
     script.at += HOUR + 2 * DAY * more.random()
     greeting = {"direction": "outbound", "agent_id": agent, "wrap_up_seconds": more.randint(60, 600)}
     script.do("onboard-interaction", "service", ("tickets", ONBOARDING, "interactions"), greeting)
-    script.at += 2 * DAY + timedelta(days=more.triangular(0, 30, 9) / company.skill(agent))
+    resolved_at = script.at + 2 * DAY + timedelta(days=more.triangular(0, 30, 9) / company.skill(agent))
+    _do_steps(script, lines, resolved_at)
+    script.at = resolved_at
     script.do("onboard-resolve", "service", ("tickets", ONBOARDING, "resolve"), {"resolution": "configured"})
     total = sum((Decimal(line["unit_price"]) * line["quantity"] for line in lines), Decimal(0))
     if more.random() < 0.06:
@@ -201,3 +215,16 @@ def _deliver(company: Company, script: Script, currency: str, lines: list[dict[s
         "quality_as_agreed": more.random() < 0.93,
     }
     script.do("deliver", "service", ("deliveries",), delivery)
+
+
+def _do_steps(script: Script, lines: list[dict[str, Any]], end: datetime) -> None:
+    """One step after the other brings each product into use: on time, unless all of it takes long."""
+    steps = [(step, line["product"]) for line in lines for step in ONBOARDING_STEPS[line["product"]]]
+    began = script.at
+    for number, (step, product) in enumerate(steps, 1):
+        # Those that a template has planned already are due when it says.
+        due_on = After(14 * DAY / len(steps), day=True)
+        body = {"ticket_id": ONBOARDING, "step": step, "product": product, "due_on": due_on}
+        script.do(f"{step}-planned", "service", ("onboarding-steps",), body, step="id")
+        script.at = began + (end - began) * number / len(steps)
+        script.do(f"{step}-done", "service", ("onboarding-steps", STEP, "done"), {})
