@@ -102,7 +102,8 @@ def entry(
 def entries_of(actor: Actor, changes: Iterable[Change], new: Iterable[Entity]) -> list[tuple[Any, ...]]:
     """Return the rows of changed and new entities; of those that are audited.
 
-    One of which only the version rose has none, as a ticket whose contact was corrected: the contact's says what changed.
+    One of which only the version rose has none, as a ticket whose contact was corrected: the contact's says what
+    changed.
     """
     audited = [change for change in changes if change.loaded.entity.binding.is_audited]
     changed = [(change.loaded.entity, fields) for change in audited if (fields := updated(change))]
