@@ -183,8 +183,9 @@ async def sales(api: Api) -> None:
     await write("PATCH", "/v1/reps/{rep_id}", {"region": "south"}, rep_id=rep["id"])
     await write("POST", "/v1/products", {"code": "pump", "name": "Pump"})
     await write("PATCH", "/v1/products/{code}", {"name": "Heat pump"}, code="pump")
-    for rate in ("0.1652", "0.1700"):
-        await write("POST", "/v1/exchange-rates", {"currency": "BRL", "on": "2026-03-31", "rate": rate})
+    for value in ("0.1652", "0.1700"):
+        rate = await write("POST", "/v1/exchange-rates", {"currency": "BRL", "on": "2026-03-31", "rate": value})
+    await write("PATCH", "/v1/exchange-rates/{rate_id}", {"rate": "0.1800"}, rate_id=rate["id"])
     quota = {"rep_id": rep["id"], "target": "100", "period_start": "2026-01-01", "period_end": "2026-03-31"}
     quota = await write("POST", "/v1/quotas", quota)
     await write("PATCH", "/v1/quotas/{quota_id}", {"target": "120"}, quota_id=quota["id"])

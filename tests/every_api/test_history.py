@@ -39,7 +39,7 @@ WITHOUT_EVENTS = {
     "/v1/business-calendars/{calendar_id}", "/v1/dead-letters/{letter_id}", "/v1/events/{event_id}",
     "/v1/schemas/{name}",
     "/v1/tickets/{ticket_id}/interactions", "/v1/tickets/{ticket_id}/interactions/{interaction_id}",
-    "/v1/views/{view_id}", "/v1/custom-fields/{custom_field_id}",
+    "/v1/views/{view_id}", "/v1/custom-fields/{custom_field_id}", "/v1/exchange-rates/{rate_id}",
 }  # fmt: skip
 """Records that publish nothing of their own; a contact is in its ticket's events."""
 each_api = pytest.mark.parametrize("name", APIS)

@@ -32,6 +32,7 @@ from tests.every_api.test_every_route import make_app
 ROWS = 10_000
 # An open survey of a kind is one of its ticket; what a rule planned, one of what it follows.
 VALUES = {
+    "exchange_rate": {"on": "date '2026-01-01' + n"},
     "survey": {"ticket_id": "md5(n::text)::uuid"},
     "activity": {"trigger_id": "md5(n::text)::uuid"},
     "onboarding_step": {"deal_id": "md5(n::text)::uuid"},

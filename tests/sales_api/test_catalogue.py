@@ -107,6 +107,28 @@ async def test_a_days_rate_is_set_and_replaced(sales: Sales) -> None:
     assert (await sales.get("/v1/exchange-rates?currency=CHF&on=2026-01-05"))["items"] == [second]
 
 
+async def test_a_rate_is_corrected_by_its_version(sales: Sales) -> None:
+    day = {"currency": "HUF", "on": "2026-01-05"}
+    rate = await sales.post("/v1/exchange-rates", day | {"rate": "0.0025"})
+    path = f"/v1/exchange-rates/{rate['id']}"
+    first = await sales.send("GET", path)
+    assert (first.json(), first.headers["etag"], rate["version"]) == (rate, '"1"', 1)
+    corrected = await sales.send("PATCH", path, {"rate": "0.0026"}, If_Match='"1"')
+    assert (corrected.status_code, corrected.headers["etag"]) == (200, '"2"')
+    assert (corrected.json()["rate"], corrected.json()["version"]) == ("0.0026", 2)
+    late = await sales.send("PATCH", path, {"rate": "0.0027"}, If_Match='"1"')
+    assert_problem(late, 412, "stale-version")
+    # Setting the day's rate again is a new version too, unless it is the same rate.
+    for rate_again, version in (("0.0028", 3), ("0.00280", 3)):
+        assert (await sales.post("/v1/exchange-rates", day | {"rate": rate_again}))["version"] == version
+    same = await sales.send("PATCH", path, {"rate": "0.0028"})
+    assert same.json()["version"] == 3
+    refused = await sales.send("PATCH", path, {"rate": "0.0028", "on": "2026-01-06"})
+    assert pointers(assert_problem(refused, 422, "invalid-request")) == ["#/on"]
+    audit = await sales.send("GET", f"{path}/audit", role="sales-manager")
+    assert [entry["version"] for entry in audit.json()["items"]] == [3, 2, 1]
+
+
 async def test_the_same_rate_many_times_at_once_is_one_rate(sales: Sales) -> None:
     body = {"currency": "NOK", "on": "2026-01-05", "rate": "0.085"}
     answers = await asyncio.gather(*(sales.send("POST", "/v1/exchange-rates", body) for _ in range(20)))

@@ -151,8 +151,8 @@ ACCESS: Final = AccessTable(
     ),
     Noun(
         "exchange rates",
-        read=rule("list_exchange_rates export_exchange_rates", EVERYBODY),
-        write=(rule("set_exchange_rate", _MANAGERS),),
+        read=rule("list_exchange_rates get_exchange_rate export_exchange_rates", EVERYBODY),
+        write=(rule("set_exchange_rate change_exchange_rate", _MANAGERS),),
         audit=rule("get_exchange_rate_audit", _AUDITORS),
     ),
     Noun(
