@@ -219,7 +219,7 @@ def cells(api: Api, operation: str) -> dict[str, set[str]]:
 
     For an event, those of the records that it may be about.
     """
-    if operation == "get_event":
+    if operation == "get_event" and api.name in WITH_EVENTS:
         noun = WITH_EVENTS[api.name].removesuffix("s")
         return {role: set[str]() for role in ROLES} | cells(api, f"get_{noun}")
     cells_of_table = api.table.described(operation)

@@ -26,7 +26,7 @@ from service_kit.relay_lease import relay_lease
 from service_kit.settings import DatabaseSettings
 from tests.every_api import test_audit
 from tests.every_api.filled import fill
-from tests.every_api.test_every_route import OPERATIONS, make_app
+from tests.every_api.test_every_route import OPERATIONS, PACKAGES, make_app
 from tests.service_kit.conftest import assert_problem
 from tests.service_kit.toy import Issuer
 
@@ -127,7 +127,8 @@ def test_every_record_that_is_read_has_its_events_beside_it() -> None:
         if "{" in path and not path.endswith(("/audit", "/events", "/timeline", "/export"))
     }
     assert {path for api, path in of_records if (api, f"{path}/events") not in reads} == WITHOUT_EVENTS
-    assert {api for api, path in reads if path == "/v1/events/{event_id}"} == set(APIS)
+    every = {each.api for each in OPERATIONS if each.template == "/v1/events/{event_id}"}
+    assert every == set(PACKAGES)
 
 
 @each_api

@@ -14,6 +14,7 @@ from metrics_worker.api.alerts import alerts
 from metrics_worker.api.coverage import coverage
 from metrics_worker.api.customers import customers
 from metrics_worker.api.dead_letters import dead_letters
+from metrics_worker.api.events import SEES
 from metrics_worker.api.explain import explanations
 from metrics_worker.api.exports import AT_ONCE, exports
 from metrics_worker.api.kpi_exports import kpi_exports
@@ -38,6 +39,7 @@ from service_kit.app import create_app
 from service_kit.bulk import BULK_TAG, bulk_of
 from service_kit.database import create_engine
 from service_kit.dead_letters.routes import DEAD_LETTERS_TAG
+from service_kit.history.routes import EVENTS_TAG, event_routes
 from service_kit.me import ME_TAG, me_routes
 from service_kit.problems import is_transient
 from service_kit.resources import Resource
@@ -83,6 +85,7 @@ def create(settings: MetricsSettings) -> FastAPI:
             "exports": "KPIs and the ledger's postings as files.",
             "push": "Values as they change: streams of server-sent events, and webhooks.",
             **DEAD_LETTERS_TAG,
+            **EVENTS_TAG,
             **VIEWS_TAG,
             **BULK_TAG,
             **ME_TAG,
@@ -92,6 +95,7 @@ def create(settings: MetricsSettings) -> FastAPI:
         routers=[
             me_routes(),
             *nouns,
+            event_routes([], SEES),
             # A secret is shown once, in the answer to its own request.
             bulk_of(nouns, singly=frozenset({"add_webhook_secret"})),
             routes,

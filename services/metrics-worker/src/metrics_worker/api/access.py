@@ -59,16 +59,18 @@ ACCESS: Final = AccessTable(
     ),
     Noun(
         "targets",
-        read=rule("list_targets get_target export_targets", _ALL_NUMBERS),
+        read=rule("list_targets get_target get_target_events export_targets", _ALL_NUMBERS),
         write=(rule("set_target delete_target", _MANAGERS),),
         audit=rule("get_target_audit", _MANAGERS),
     ),
     Noun(
         "closed periods",
-        read=rule("list_periods get_period export_periods", EVERYBODY),
+        read=rule("list_periods get_period get_period_events export_periods", EVERYBODY),
         write=(rule("list_restatements export_restatements", _ALL_NUMBERS), rule("close_period", _MANAGERS)),
         audit=rule("get_period_audit", _MANAGERS),
     ),
+    # Whose they are, each event says.
+    Noun("events", read=rule("get_event", EVERYBODY)),
     Noun("proofs", read=rule("list_proofs export_proofs", _ALL_NUMBERS)),
     Noun("audit", read=rule("list_audit", _ADMINS_ONLY)),
     Noun("exports", read=rule("export_postings", {"analyst": ALL, **_MANAGERS})),

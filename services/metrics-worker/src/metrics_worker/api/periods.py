@@ -1,9 +1,10 @@
 """Closed periods over HTTP."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
-from fastapi import Path, Query, Request, Response
+from fastapi import Depends, Path, Query, Request, Response
 
+from event_contracts.catalogue import METRICS_TOPIC
 from metrics_worker.api.parameters import LedgerReporting
 from metrics_worker.periods import queries, use_cases
 from metrics_worker.periods.model import ClosedPeriod
@@ -11,6 +12,11 @@ from metrics_worker.periods.schemas import ClosedPeriodRead, RestatementRead
 from service_kit.audit.queries import OF_ONE_RECORD, audit_of
 from service_kit.audit.schemas import AuditEntryRead
 from service_kit.fields import Code, Moment
+from service_kit.history.own_events import OwnEvents
+from service_kit.history.queries import OF_ONE_RECORD as EVENTS_OF_ONE_RECORD
+from service_kit.history.queries import history_of
+from service_kit.history.request import HistoryRequest
+from service_kit.history.schemas import HistoryEventRead
 from service_kit.lists.exports import exported_records
 from service_kit.lists.files import Form, file_of, file_route, pages_of
 from service_kit.lists.filters import OneOf
@@ -19,6 +25,8 @@ from service_kit.resources import Resource
 from service_kit.routing import CallersAccess, Work
 
 _columns = ClosedPeriod.table.c
+_EVENTS: Final = OwnEvents(METRICS_TOPIC, "periods")
+_reads_types: Final = HistoryRequest(_EVENTS)
 periods = Resource(
     "/periods/{period}",
     ClosedPeriod.table,
@@ -52,6 +60,19 @@ async def get_period(period: Named, work: Work) -> ClosedPeriodRead:
 async def get_period_audit(period: Named, work: Work, page: Paged, access: CallersAccess) -> PageRead[AuditEntryRead]:
     """Return who closed a period."""
     return await audit_of(work, page, access, ClosedPeriod.table, await use_cases.closed_period(work, period))
+
+
+@routes.get(
+    "/{period}/events",
+    summary="Read the events of one closed period",
+    description=EVENTS_OF_ONE_RECORD,
+    response_model=page_of(HistoryEventRead),
+    openapi_extra=_reads_types.document(),
+)
+async def get_period_events(
+    period: Named, work: Work, page: Paged, types: Annotated[list[str] | None, Depends(_reads_types)]
+) -> PageRead[HistoryEventRead]:
+    return await history_of(work, page, _EVENTS, await use_cases.closed_period(work, period), types)
 
 
 @routes.post("/{period}/close")

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from fastapi import Depends, Path, Query, Request, Response
 from pydantic import Field
 
+from event_contracts.catalogue import METRICS_TOPIC
 from metrics_worker.api.names import Named, NameReader, name_reader
 from metrics_worker.api.parameters import Filters, LedgerReporting
 from metrics_worker.kpis.catalogue import KPIS
@@ -20,6 +21,11 @@ from service_kit.audit.queries import OF_ONE_RECORD, audit_of
 from service_kit.audit.schemas import AuditEntryRead
 from service_kit.dependencies import async_dependency
 from service_kit.fields import Code, Day, Flag, Moment, Name
+from service_kit.history.own_events import OwnEvents
+from service_kit.history.queries import OF_ONE_RECORD as EVENTS_OF_ONE_RECORD
+from service_kit.history.queries import history_of
+from service_kit.history.request import HistoryRequest
+from service_kit.history.schemas import HistoryEventRead
 from service_kit.paging import Paged, PageRead, page_of
 from service_kit.problems import Unprocessable
 from service_kit.resources import Resource
@@ -28,6 +34,8 @@ from service_kit.versions import Expected, unchanged
 
 _columns = Target.table.c
 _NAME: Final = "name_of_value"
+_EVENTS: Final = OwnEvents(METRICS_TOPIC, "targets")
+_reads_types: Final = HistoryRequest(_EVENTS)
 
 
 def _view_for(request: Request) -> Callable[[Any], TargetRead]:
@@ -129,6 +137,19 @@ async def _shown(work: Work, response: Response, target: Target, named: NameRead
 async def get_target_audit(at: At, work: Work, page: Paged, access: CallersAccess) -> PageRead[AuditEntryRead]:
     """Return who changed the target of exactly this variant and filter."""
     return await audit_of(work, page, access, Target.table, await use_cases.get_target(work, at.key()))
+
+
+@targets.routes.get(
+    "/{kpi}/events",
+    summary="Read the events of one target",
+    description=EVENTS_OF_ONE_RECORD,
+    response_model=page_of(HistoryEventRead),
+    openapi_extra=_reads_types.document(),
+)
+async def get_target_events(
+    at: At, work: Work, page: Paged, types: Annotated[list[str] | None, Depends(_reads_types)]
+) -> PageRead[HistoryEventRead]:
+    return await history_of(work, page, _EVENTS, await use_cases.get_target(work, at.key()), types)
 
 
 @targets.routes.delete("/{kpi}", status_code=204)
