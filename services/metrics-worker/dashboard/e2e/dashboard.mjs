@@ -159,6 +159,20 @@ test("every chart can be saved for a spreadsheet", async () => {
   assert.ok(rows.length > 5 && rows.every((row) => /^\d{4}-\d\d-\d\d,[\d.]*,[\d.]*$/.test(row)), rows.join("; "));
 });
 
+test("every breakdown can be saved for a spreadsheet, by the names that are shown", async () => {
+  await go(page, "/numbers/revenue?period=30d&by=region&and=team");
+  const panel = page.getByRole("region", { name: /^By region$/i });
+  const shown = panel.locator("tbody tr");
+  await shown.first().getByRole("rowheader").waitFor();
+  const [download] = await Promise.all([page.waitForEvent("download"), panel.getByRole("button", { name: "Save as CSV" }).click()]);
+  assert.match(download.suggestedFilename(), /^revenue region team \d{4}-\d\d-\d\d \d{4}-\d\d-\d\d\.csv$/);
+  const [head, ...rows] = readFileSync(await download.path(), "utf8").trim().split("\r\n");
+  assert.equal(head, "region,team,revenue,numerator,denominator");
+  assert.equal(rows.length, await shown.count());
+  assert.ok(rows[0].startsWith(await shown.first().getByRole("rowheader").textContent()), rows[0]);
+  assert.ok(rows.some((row) => Number(row.split(",").at(-3)) >= 9000), rows.join("; "));
+});
+
 test("both functions reply to the six questions, and each reply leads to the numbers that it rests on", async () => {
   await page.goto(address("/?period=30d"));
   // A deal was won for a new customer, above.

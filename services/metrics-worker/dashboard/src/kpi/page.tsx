@@ -4,6 +4,7 @@ import { A, useParams, useSearchParams } from "@solidjs/router";
 import { dataOf } from "@tandem/client";
 import { createMemo, createResource, For, Show } from "solid-js";
 import { api, type Answer, type Kpi } from "../api";
+import { breakdownCsvOf, save } from "../charts/csv";
 import { Trend } from "../charts/trend";
 import { aimOf, changeOf, measuredOf } from "../figure";
 import { day, decimal, moment, text } from "../format";
@@ -320,6 +321,17 @@ function Breakdown(props: {
     return key == null ? t("breakdown.none") : (group.names?.[dimension] ?? key);
   };
   const cases = (value: string | number | null | undefined) => (typeof value === "number" ? decimal(value) : value == null ? "" : decimal(Number(value)));
+  function saveCsv(): void {
+    const by = [first()!, second()].filter((each) => each !== undefined);
+    const rows = groups().map((group) => ({
+      names: by.map((dimension, index) => (group.keys == null && index > 0 ? "" : named(group, dimension))),
+      figures: [group.value, group.numerator, group.denominator],
+    }));
+    save(
+      `${props.kpi.name} ${by.join(" ")} ${days().from} ${days().to}.csv`,
+      breakdownCsvOf([...by, props.kpi.name, "numerator", "denominator"], rows),
+    );
+  }
   const options = (except: string | undefined) => dimensions().filter((each) => each !== except).map((value) => ({ value, name: nameOfDimension(value) }));
   return (
     <section class="panel" aria-labelledby="breakdown">
@@ -336,6 +348,9 @@ function Breakdown(props: {
             value={second() ?? NO_SECOND}
             onChange={(and) => props.set({ and: and === NO_SECOND ? null : and })}
           />
+          <button type="button" class="quiet" aria-label={t("chart.saveCsv")} title={t("chart.saveCsv")} disabled={groups().length === 0} onClick={saveCsv}>
+            {t("chart.csv")}
+          </button>
         </span>
       </header>
       <div class="table-scroll" tabindex="0" role="group" aria-labelledby="breakdown">
