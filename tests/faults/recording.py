@@ -12,6 +12,7 @@ from tests.business import Attempt
 from tests.load.report import percentile
 
 LATER = (429, 503)
+OVERLOADED = "urn:tandem:problem:overloaded"
 
 
 @dataclass
@@ -45,6 +46,8 @@ class Recording:
         self.path = path
         self._file = path.open("w")
         self.statuses: Counter[int] = Counter()
+        self.failed: Counter[int] = Counter()
+        """Of these, 500 and above, but for what sheds load: a busy host does that whatever the fault."""
         self.failures: Counter[str] = Counter()
         self.faults: list[str] = []
         """Answers that no client may get."""
@@ -61,6 +64,8 @@ class Recording:
             self.failures[attempt.error or "?"] += 1
             return
         self.statuses[attempt.status] += 1
+        if attempt.status >= 500 and (attempt.answer or {}).get("type") != OVERLOADED:
+            self.failed[attempt.status] += 1
         self._seconds.append(attempt.seconds)
         if attempt.status < 300:
             self._accepted.append(attempt.seconds)

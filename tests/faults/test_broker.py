@@ -56,8 +56,7 @@ async def test_the_broker_is_killed_and_restarted_under_load(experiment: Experim
     experiment.repaired()
     await experiment.caught_up(within=60)
     await experiment.all_agree()
-    unavailable = [status for status in experiment.recording.statuses if status >= 500]
-    assert unavailable == [], "Kafka being down must fail no write"
+    assert not experiment.recording.failed, "Kafka being down must fail no write"
     assert not experiment.recording.failures
 
 
@@ -89,7 +88,7 @@ async def test_the_broker_is_down_for_ten_minutes(experiment: Experiment) -> Non
     experiment.repaired()
     await experiment.caught_up(within=60 if not experiment.form.is_long else 300)
     await experiment.all_agree(within=360)
-    assert [status for status in experiment.recording.statuses if status >= 500] == []
+    assert not experiment.recording.failed
 
 
 def memory(experiment: Experiment) -> Mapping[str, int]:
@@ -190,7 +189,7 @@ async def test_kafka_is_lost_whole_and_filled_from_the_databases_under_load(own_
     experiment.repaired()
     await experiment.caught_up(within=60)
     await experiment.all_agree()
-    assert [status for status in experiment.recording.statuses if status >= 500] == []
+    assert not experiment.recording.failed
     before = await facts_of_ledger(stack)
     replayed = await asyncio.to_thread(run_script, "tandem", "replay", "--data-dir", stack.data.path)
     assert replayed.returncode == 0, replayed.stdout + replayed.stderr
