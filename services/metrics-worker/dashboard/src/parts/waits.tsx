@@ -55,11 +55,11 @@ export function WaitRows(props: WaitRowsProps) {
         <thead>
           <tr>
             <th scope="col">{t("waiting.customer")}</th>
-            <th scope="col">{t("waiting.why")}</th>
+            <th scope="col" class="wait-why">{t("waiting.why")}</th>
             <th scope="col" class="number">{t("waiting.waits")}</th>
             <th scope="col" class="wait-bar"><span class="hidden">{t("breakdown.compared")}</span></th>
             <th scope="col">{t("waiting.limit")}</th>
-            <th scope="col">{t("waiting.owner")}</th>
+            <th scope="col" class="wait-owner">{t("waiting.owner")}</th>
           </tr>
         </thead>
       </Show>
@@ -73,7 +73,7 @@ export function WaitRows(props: WaitRowsProps) {
                   {(id) => <A class="kpi-link" href={`/customers/${id()}${location.search}`}>{nameOf(wait)}</A>}
                 </Show>
               </th>
-              <td class="muted">{reasonOf(wait)}</td>
+              <td class="muted wait-why">{reasonOf(wait)}</td>
               <td class="number">{duration(wait.elapsed_minutes * MINUTE_MS)}</td>
               <td class="wait-bar">
                 <svg viewBox={`0 0 ${WIDTH} 16`} width={WIDTH} height="16" aria-hidden="true">
