@@ -152,3 +152,51 @@ async def test_a_wrong_merge_of_two_accounts_is_taken_back(company: Company) -> 
 
     await eventually(timelines_are_apart, 30)
     await settled(company.stack)
+
+
+async def test_a_prospect_that_service_met_first_is_the_customer_that_sales_won(company: Company) -> None:
+    """A question before the purchase, by a customer of service's own; sales registers the same company and wins it."""
+    body = {"name": "Harbour Clinic", "region": company.region, "occurred_at": company.ago(days=30)}
+    prospect = str((await company.post("service", "customers", body))["id"])
+    question = {"kind": "presales_question", "channel": "email", "customer_id": prospect}
+    asked = await company.post("service", "tickets", question | {"occurred_at": company.ago(days=29)})
+    account = await company.account("Harbour Clinic GmbH", days=20)
+    await company.won(account, "100.00", days=10)
+    await company.knows(account, None)
+
+    async def numbers() -> dict[str, Number]:
+        await booked(company.stack)
+        found = {
+            f"{variant}": await company.number("presales_assisted_win_rate", variant=variant)
+            for variant in ("assisted", "unassisted")
+        }
+        of_account = await company.number("tickets_opened", customer=account)
+        return found | {"tickets of the account": of_account, "tickets": await company.number("tickets_opened")}
+
+    apart = {
+        "assisted": (0, 0),
+        "unassisted": (1, 1),
+        "tickets of the account": (0, None),
+        "tickets": (1, None),
+    }
+    assert await numbers() == apart
+
+    linked = await company.post("service", f"customers/{prospect}/link", {"into": account})
+    assert linked["merged_into"] == account
+    assert await numbers() == {
+        "assisted": (1, 1),
+        "unassisted": (0, 0),
+        "tickets of the account": (1, None),
+        "tickets": (1, None),
+    }
+    refused = await company.clients["service"].post("/v1/tickets", json=question)
+    assert (refused.status_code, refused.json()["merged_into"]) == (409, account)
+    page = await company.get("service", f"customers/{account}/timeline?limit=200")
+    assert asked["id"] in {each["record"]["id"] for each in page["items"]}
+    assert "sales.deal-closed" in {each["kind"] for each in page["items"]}
+
+    await company.post("service", f"customers/{prospect}/unlink", {})
+    assert await numbers() == apart
+    page = await company.get("service", f"customers/{account}/timeline?limit=200")
+    assert asked["id"] not in {each["record"]["id"] for each in page["items"]}
+    await settled(company.stack)

@@ -250,6 +250,8 @@ async def service(api: Api) -> None:
     await write("PATCH", "/v1/sla-policies/{policy_id}", {"active": False}, policy_id=policy["id"])
     customer, erased = [await write("POST", "/v1/customers", {"name": f"UAB {each}"}) for each in ("Vėjas", "Lietus")]
     await write("PATCH", "/v1/customers/{customer_id}", {"name": "AB Vėjas"}, customer_id=customer["id"])
+    await write("POST", "/v1/customers/{customer_id}/link", {"into": customer["id"]}, customer_id=erased["id"])
+    await write("POST", "/v1/customers/{customer_id}/unlink", {}, customer_id=erased["id"])
     await write("POST", "/v1/customers/{customer_id}/erase", customer_id=erased["id"])
     of_customer = {"customer_id": customer["id"]}
     opening = {"kind": "problem", "channel": "phone", "subject": "No water", **of_customer}

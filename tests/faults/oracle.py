@@ -318,9 +318,12 @@ def _non_zero(facts: Facts) -> Facts:
 
 
 def _survivor(log: Log, customer: str) -> str:
-    while into := log.states.get(f"accounts/{customer}", {}).get("merged_into"):
+    while True:
+        states = (log.states.get(f"{kind}/{customer}", {}) for kind in ("accounts", "customers"))
+        into = next((found for state in states if (found := state.get("merged_into"))), None)
+        if into is None:
+            return customer
         customer = into
-    return customer
 
 
 def _numbered_purchases(log: Log) -> list[tuple[int, dict[str, Any]]]:

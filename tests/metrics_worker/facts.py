@@ -24,6 +24,7 @@ from event_contracts.sales import (
 )
 from event_contracts.service import (
     CheckInCompleted,
+    CustomerRegistered,
     DeliveryAccepted,
     Interaction,
     InteractionLogged,
@@ -60,6 +61,12 @@ def account(**fields: Any) -> AccountRegistered:
         "registered_at": MORNING,
     }  # fmt: skip
     return AccountRegistered(**(defaults | fields))
+
+
+def own_customer(**fields: Any) -> CustomerRegistered:
+    """A customer whom service met first."""
+    defaults: dict[str, Any] = {"id": uuid4(), "region": "EMEA", "segment": None, "registered_at": MORNING}
+    return CustomerRegistered(**(defaults | fields))
 
 
 def lead(**fields: Any) -> LeadQualified:

@@ -22,6 +22,7 @@ from tests.metrics_worker.facts import (
     lead,
     line,
     logged,
+    own_customer,
     quota,
 )
 from tests.metrics_worker.facts import step as step_fact
@@ -51,6 +52,10 @@ def _accounts(subject_id: UUID) -> st.SearchStrategy[State]:
     return st.builds(
         account, id=st.just(subject_id), region=codes, segment=codes, owner_id=people, registered_at=moments
     )
+
+
+def _own_customers(subject_id: UUID) -> st.SearchStrategy[State]:
+    return st.builds(own_customer, id=st.just(subject_id), region=codes, segment=codes, registered_at=moments)
 
 
 def _leads(subject_id: UUID) -> st.SearchStrategy[State]:
@@ -162,7 +167,7 @@ def _steps(subject_id: UUID) -> st.SearchStrategy[State]:
 
 
 Kinds = list[Callable[[UUID], st.SearchStrategy[State]]]
-_KINDS: Kinds = [_accounts, _leads, _deals, _deals, _quotas, _tickets, _surveys, _steps]
+_KINDS: Kinds = [_accounts, _own_customers, _leads, _deals, _deals, _quotas, _tickets, _surveys, _steps]
 DEALS_AND_ONE_RISK: list[Kinds] = [[_deals, _tickets], [_deals, _surveys], [_deals, _steps]]
 """What one kind of risk decides is hidden by the others where there are all of them."""
 
@@ -182,12 +187,12 @@ def histories(
         states = draw(st.lists(kind(UUID(int=1000 + 10 * number)), min_size=1, max_size=4))
         targets = [each for each in CUSTOMERS if not accounts or each == CUSTOMER or each.int > 1000 + 10 * number]
         # Accounts merged in a circle, or into themselves, are a mistake that may happen.
-        if kind is _accounts and unmerged:
+        if kind in (_accounts, _own_customers) and unmerged:
             drawn = [draw(st.sampled_from([None, *targets])) for _ in states]
             states = [
                 msgspec.structs.replace(state, merged_into=target) for state, target in zip(states, drawn, strict=True)
             ]
-        elif kind is _accounts and (target := draw(st.sampled_from(targets) | st.none())) is not None:
+        elif kind in (_accounts, _own_customers) and (target := draw(st.sampled_from(targets) | st.none())) is not None:
             since = draw(st.integers(0, len(states) - 1))
             states[since:] = [msgspec.structs.replace(state, merged_into=target) for state in states[since:]]
         subjects.append([(state, sequence) for sequence, state in enumerate(states, start=1)])

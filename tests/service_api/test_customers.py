@@ -8,8 +8,17 @@ import msgspec
 import pytest
 
 from event_contracts.directory import ServiceDirectoryEntrySet
-from event_contracts.service import CustomerRegistered
-from tests.service_api.conftest import NOWHERE, Service, a_customer, an_agent, assert_carries, make, reference
+from event_contracts.service import CustomerLinked, CustomerRegistered, CustomerUnlinked
+from tests.service_api.conftest import (
+    NOWHERE,
+    Service,
+    a_customer,
+    a_ticket,
+    an_agent,
+    assert_carries,
+    make,
+    reference,
+)
 from tests.service_kit.conftest import assert_problem
 
 
@@ -23,6 +32,48 @@ async def test_a_customer_of_our_own_is_published_without_its_name(service: Serv
     assert (type(entry.data), entry.sequence) == (ServiceDirectoryEntrySet, 1)
     assert msgspec.to_builtins(entry.data) == {"id": customer["id"], "kind": "customer", "name": "Ona Onaitė"}
     assert entry.partition_key == event.partition_key == customer["id"]
+
+
+async def test_a_customer_is_linked_to_the_one_that_it_is_and_unlinked(
+    service: Service, manager: httpx.AsyncClient, agent: httpx.AsyncClient
+) -> None:
+    one, other, third = [await a_customer(manager) for _ in range(3)]
+    path = f"/v1/customers/{one['id']}"
+    ticket = await a_ticket(manager, customer_id=one["id"])
+    assert_problem(await manager.post(f"{path}/unlink", json={}), 409, "customer-not-linked")
+    assert_problem(await agent.post(f"{path}/link", json={"into": other["id"]}), 403, "forbidden")
+    stale = await manager.post(f"{path}/link", json={"into": other["id"]}, headers={"If-Match": '"7"'})
+    assert stale.status_code == 412
+    assert_problem(await manager.post(f"{path}/link", json={"into": one["id"]}), 422, "invalid-request")
+    assert_problem(await manager.post(f"{path}/link", json={"into": NOWHERE}), 422, "unknown-reference")
+
+    linked = (await manager.post(f"{path}/link", json={"into": other["id"]})).json()
+    assert (linked["merged_into"], linked["version"]) == (other["id"], 2)
+    event = (await service.events_of(f"customers/{one['id']}"))[-1]
+    assert_carries(event, linked, CustomerLinked)
+    assert isinstance(event.data, CustomerLinked)
+    assert str(event.data.merged_into) == other["id"]
+    new = {"kind": "problem", "channel": "web", "customer_id": one["id"]}
+    refused = assert_problem(await manager.post("/v1/tickets", json=new), 409, "customer-already-merged")
+    assert refused["merged_into"] == other["id"]
+    again = await manager.post(f"{path}/link", json={"into": third["id"]})
+    assert assert_problem(again, 409, "customer-already-merged")["merged_into"] == other["id"]
+    circle = await manager.post(f"/v1/customers/{other['id']}/link", json={"into": one["id"]})
+    assert_problem(circle, 409, "customer-already-merged")
+    assert_problem(await manager.post(f"{path}/erase"), 409, "customer-already-merged")
+    # Both are on the timeline of the one that remains.
+    page = (await manager.get(f"/v1/customers/{other['id']}/timeline")).json()
+    assert {each["customer_id"] for each in page["items"]} == {one["id"], other["id"]}
+    (shown,) = [each for each in page["items"] if each["kind"] == "service.customer-linked"]
+    assert shown["facts"]["other_id"] == other["id"]
+
+    back = (await manager.post(f"{path}/unlink", json={})).json()
+    assert (back["merged_into"], back["version"]) == (None, 3)
+    assert_carries((await service.events_of(f"customers/{one['id']}"))[-1], back, CustomerUnlinked)
+    assert (await manager.post("/v1/tickets", json=new)).status_code == 201
+    page = (await manager.get(f"/v1/customers/{other['id']}/timeline")).json()
+    assert {each["customer_id"] for each in page["items"]} == {other["id"]}
+    assert (await manager.get(f"/v1/tickets/{ticket['id']}")).json()["customer_id"] == one["id"]
 
 
 async def test_customers_are_found_and_read(agent: httpx.AsyncClient) -> None:

@@ -250,6 +250,20 @@ async def test_a_customer_of_our_own_is_not_overwritten(service: Service, agent:
     assert (await agent.get(f"/v1/customers/{own_id}")).json() == own
 
 
+async def test_a_customer_of_our_own_is_linked_to_a_copy_once_its_account_is_known(
+    service: Service, manager: httpx.AsyncClient
+) -> None:
+    own = (await manager.post("/v1/customers", json={"name": "Ours"})).json()
+    path, account_id = f"/v1/customers/{own['id']}/link", new_id()
+    await copied(service.engine, copy_names, [record(named(account_id, "Ours Ltd"), 1)])
+    assert_problem(await manager.post(path, json={"into": str(account_id)}), 422, "unknown-reference")
+    await copied(service.engine, copy_accounts, [record(registered(account_id), 1)])
+    of_copy = await manager.post(f"/v1/customers/{account_id}/link", json={"into": own["id"]})
+    assert_problem(of_copy, 409, "customer-of-sales")
+    assert (await manager.post(path, json={"into": str(account_id)})).json()["merged_into"] == str(account_id)
+    assert_problem(await manager.post(f"/v1/customers/{account_id}/unlink", json={}), 409, "customer-of-sales")
+
+
 async def test_new_records_are_for_the_surviving_customer_of_a_merge(
     service: Service, agent: httpx.AsyncClient
 ) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+import msgspec
 import sqlalchemy as sa
 
 from event_contracts.sales import AccountErased
@@ -77,6 +78,36 @@ async def test_a_customer_of_our_own_is_erased_from_every_table(service: Service
     assert (await manager.post(f"{path}/erase")).json() == erased
     assert len(await service.events_of(f"customers/{customer['id']}")) == 2
     assert_problem(await manager.post(f"/v1/customers/{NOWHERE}/erase"), 404)
+
+
+async def test_customers_of_our_own_are_erased_with_the_account_that_they_are_linked_to(
+    service: Service, manager: httpx.AsyncClient
+) -> None:
+    text, account_id = reference(), new_id()
+    await copied(service.engine, copy_accounts, [record(registered(account_id), 1)])
+    near, far = [await a_customer(manager, name=text, external_ref=f"{text}-{number}") for number in range(2)]
+    await with_words(manager, far["id"], text)
+    for each, into in ((far, near["id"]), (near, str(account_id))):
+        linked = await manager.post(f"/v1/customers/{each['id']}/link", json={"into": into})
+        assert linked.status_code == 200, linked.text
+    gone = AccountErased(**msgspec.structs.asdict(registered(account_id)) | {"erased_at": REGISTERED})
+    await copied(service.engine, copy_accounts, [record(gone, 2)])
+    assert await places_that_hold(service.engine, text) == set()
+    for each in (near, far):
+        assert isinstance((await service.events_of(f"customers/{each['id']}"))[-1].data, CustomerErased)
+        refused = await manager.post(f"/v1/customers/{each['id']}/unlink", json={})
+        assert_problem(refused, 409, "customer-already-erased")
+
+
+async def test_a_linked_customer_is_erased_with_the_one_of_our_own_that_remains(
+    service: Service, manager: httpx.AsyncClient
+) -> None:
+    text = reference()
+    linked, remains = await a_customer(manager, name=text), await a_customer(manager)
+    await with_words(manager, linked["id"], text)
+    await manager.post(f"/v1/customers/{linked['id']}/link", json={"into": remains["id"]})
+    assert (await manager.post(f"/v1/customers/{remains['id']}/erase")).status_code == 200
+    assert await places_that_hold(service.engine, text) == set()
 
 
 async def test_nothing_more_is_written_about_an_erased_customer_and_the_work_goes_on(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
 import pytest
 from pydantic import ValidationError
 
@@ -23,6 +24,7 @@ from tests.metrics_worker.facts import (
     interaction,
     line,
     logged,
+    own_customer,
     ticket,
     upsell,
 )
@@ -89,6 +91,18 @@ async def test_what_a_merge_moved_leads_to_the_event_of_the_account(metrics: Met
     assert {event_of(each) for each in items if each["event_id"] == str(merge.event_id)} == {SALES}
     assert {event_of(each) for each in items if each["event_id"] != str(merge.event_id)} == {SERVICE}
     assert {each["links"]["record"] for each in items} == {f"{SERVICE}/v1/tickets/{opened.id}"}
+
+
+async def test_what_a_link_of_service_moved_leads_to_the_event_of_the_customer(metrics: Metrics) -> None:
+    own, survivor = own_customer(), account()
+    opened = ticket(customer_id=own.id)
+    [link] = all_decoded([(msgspec.structs.replace(own, merged_into=survivor.id), 2)])
+    [end] = all_decoded([(own, 3)])
+    [change] = all_decoded([(msgspec.structs.replace(own, segment="retail"), 4)])
+    await metrics.apply(all_decoded([own, survivor, opened]), [link], [end], [change])
+    items = await links(metrics, "tickets_opened")
+    assert {str(link.event_id), str(end.event_id)} < {each["event_id"] for each in items}
+    assert {event_of(each) for each in items} == {SERVICE}
 
 
 async def test_what_came_back_by_the_end_of_a_merge_leads_to_the_events_of_the_account(metrics: Metrics) -> None:

@@ -48,6 +48,7 @@ from tests.metrics_worker.facts import (
     lead,
     line,
     moment,
+    own_customer,
     record,
     ticket,
 )
@@ -507,6 +508,28 @@ async def test_a_customer_taken_out_of_a_chain_of_merges_brings_back_its_own(eng
         *sold_and_served(between.id),
         (first, 3),
         *sold_and_served(first.id),
+    ]
+    for start in range(0, len(log), size):
+        await ingest(engine, all_decoded(log[start : start + size]))
+        await require_exact(engine, all_decoded(log[: start + size]))
+
+
+@pytest.mark.parametrize("size", [1, 2, 100])
+async def test_a_customer_of_service_is_linked_to_an_account_that_is_merged(engine: AsyncEngine, size: int) -> None:
+    """And both are taken back, the link last: what service had of the customer goes with it each time."""
+    own, one, last = own_customer(), account(), account()
+    link, merge = (msgspec.structs.replace(each, merged_into=into.id) for each, into in ((own, one), (one, last)))
+    log: list[tuple[State, int]] = [
+        *((each, 1) for each in (own, one, last)),
+        (ticket(customer_id=own.id, kind="presales_question", opened_at=moment("2026-03-01")), 1),
+        *(fact for each in (one, last) for fact in sold_and_served(each.id)),
+        (link, 2),
+        (merge, 2),
+        (ticket(customer_id=own.id, reopened_at=moment("2026-03-05"), reopen_count=1), 1),
+        (one, 3),
+        (own, 3),
+        (ticket(customer_id=own.id), 1),
+        (link, 4),
     ]
     for start in range(0, len(log), size):
         await ingest(engine, all_decoded(log[start : start + size]))

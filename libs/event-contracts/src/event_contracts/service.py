@@ -38,6 +38,8 @@ class Customer(State, frozen=True, kw_only=True):
     region: Code | None
     segment: Code | None
     registered_at: Moment
+    merged_into: UUID | None = None
+    """The customer, of sales or service, that it was found to be; null again once the link was taken back."""
     erased_at: Moment | None = None
     """When names and texts were erased. Ids, codes and amounts remain, and so do the sums."""
     custom: CustomValues | None = None
@@ -60,6 +62,19 @@ class CustomerUpdated(Customer, frozen=True, kw_only=True):
     """The name, region or segment of a customer of service's own changed."""
 
     change: CustomerUpdate
+
+
+@event("service.customer-linked", topic=SERVICE_TOPIC, subject_kind="customers")
+class CustomerLinked(Customer, frozen=True, kw_only=True):
+    """A customer of service's own is the one that `merged_into` names: all that names it counts for that one."""
+
+
+@event("service.customer-unlinked", topic=SERVICE_TOPIC, subject_kind="customers")
+class CustomerUnlinked(Customer, frozen=True, kw_only=True):
+    """The customer's link was taken back: `merged_into` is null again, and what names the customer counts for itself.
+
+    What was recorded under the other customer meanwhile stays with that one.
+    """
 
 
 @event("service.customer-erased", topic=SERVICE_TOPIC, subject_kind="customers")

@@ -47,6 +47,8 @@ export const DEEDS = {
   "sales.referral-amended": ["referral", "corrected"],
   "service.customer-registered": ["customer", "new"],
   "service.customer-updated": ["customer", "changed"],
+  "service.customer-linked": ["customer", "merged"],
+  "service.customer-unlinked": ["customer", "unmerged"],
   "service.customer-erased": ["customer", "erased"],
   "service.ticket-opened": ["ticket", "new"],
   "service.ticket-assigned": ["ticket", "assigned"],

@@ -56,7 +56,11 @@ ACCESS: Final = AccessTable(
             "list_customers get_customer get_customer_events get_customer_timeline export_customers",
             {**_ANY_AGENT, "sales-rep": REGION, **_OTHERS},
         ),
-        write=(rule("register_customer update_customer", _ANY_AGENT), rule("erase_customer", {"service-manager": ALL})),
+        write=(
+            rule("register_customer update_customer", _ANY_AGENT),
+            rule("link_customer unlink_customer", _MANAGERS),
+            rule("erase_customer", {"service-manager": ALL}),
+        ),
         audit=rule("get_customer_audit", _AUDITORS),
         personal=("name", "custom_personal"),
         served_by=_SERVED_BY | {"sales-rep", "sales-manager"},

@@ -41,6 +41,7 @@ def _is_entry(entry: EventType, records: Any) -> bool:
 
 _OF_STATE: Final[tuple[tuple[type[State], Mapping[str, str]], ...]] = (
     (sales.Account, {"channel": "channel", "person_id": "owner_id", "other_id": "merged_into"}),
+    (service.Customer, {"other_id": "merged_into"}),
     (
         sales.Lead,
         {"status": "status", "channel": "channel", "reason": "disqualified_reason"}

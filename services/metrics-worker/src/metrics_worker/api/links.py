@@ -14,6 +14,7 @@ from metrics_worker.customers.queries import survivors_of
 from metrics_worker.domain.customer_timeline import TimelineEntry
 from metrics_worker.domain.kinds import KIND_BY_NAME, KINDS, Kind
 from metrics_worker.ledger.customer_timelines import RELATIONSHIP
+from metrics_worker.ledger.merges import MERGING_KINDS
 from metrics_worker.ledger.tables import CUSTOMER, account_merge, subject_state, timeline_entry
 
 _COLLECTIONS: Final = {
@@ -22,7 +23,7 @@ _COLLECTIONS: Final = {
     "upsells": "upsell-suggestions",
 }
 """The addresses of records that are not named as the subjects of their events."""
-_ACCOUNT: Final = KIND_BY_NAME["account"]
+_MERGING: Final = tuple(kind.name for kind in MERGING_KINDS)
 _INTERACTION: Final = KIND_BY_NAME["interaction"]
 _OF_SALES: Final = frozenset(each.subject_kind for each in EVENT_TYPES.values() if each.source == "/sales-api")
 _ENTRY: Final = msgspec.json.Decoder(TimelineEntry)
@@ -58,10 +59,10 @@ async def links_of(connection: AsyncConnection, rows: Sequence[Any], addresses: 
     """Return the links of rows of `PostingsBehind`, in their order, by at most seven statements.
 
     A posting of a customer's timeline leads to the deal, ticket or survey that changed it. What moved by a merge, or by
-    the end of one, leads to the event of the account, whatever it is a posting of.
+    the end of one, leads to the event of the account or customer, whatever it is a posting of.
     """
     on_timelines = await _sources_on_timelines(connection, rows)
-    of_accounts = await _events_of_accounts(connection, rows)
+    of_customers = await _events_of_customers(connection, rows)
     tickets = await _tickets_of(connection, rows)
     found = []
     for row in rows:
@@ -73,8 +74,7 @@ async def links_of(connection: AsyncConnection, rows: Sequence[Any], addresses: 
                 continue
             kind, subject_id = source
             event_of = kind
-        if row.event_id in of_accounts:
-            event_of = _ACCOUNT
+        event_of = of_customers.get(row.event_id, event_of)
         found.append(
             Links(
                 event=f"{addresses.of(event_of)}/v1/events/{row.event_id}",
@@ -114,20 +114,27 @@ async def _entries_of(connection: AsyncConnection, customers: Set[UUID], events:
     return [_ENTRY.decode(entry) for entry in encoded.scalars()]
 
 
-async def _events_of_accounts(connection: AsyncConnection, rows: Sequence[Any]) -> set[UUID]:
-    """Return which events are of accounts: by a merge, or by the end of one, the postings of other kinds move."""
+async def _events_of_customers(connection: AsyncConnection, rows: Sequence[Any]) -> dict[UUID, Kind]:
+    """Return which events are of accounts, or of service's own customers.
+
+    By a merge or a link, or by the end of one, the postings of other kinds move.
+    """
     moved = [row for row in rows if CUSTOMER in row.dimensions and KINDS[row.kind].subject_kind not in _OF_SALES]
     if not moved:
-        return set()
+        return {}
     events = {row.event_id for row in moved}
-    merges = sa.select(account_merge.c.event_id).where(_is_one_of(account_merge.c.event_id, events))
+    merges = (
+        sa.select(account_merge.c.event_id, subject_state.c.kind)
+        .join(subject_state, subject_state.c.id == account_merge.c.customer)
+        .where(_is_one_of(account_merge.c.event_id, events), subject_state.c.kind.in_(_MERGING))
+    )
     customers = {UUID(row.dimensions[CUSTOMER]) for row in moved if row.dimensions[CUSTOMER] is not None}
-    newest = sa.select(subject_state.c.event_id).where(
-        subject_state.c.kind == _ACCOUNT.name,
+    newest = sa.select(subject_state.c.event_id, subject_state.c.kind).where(
+        subject_state.c.kind.in_(_MERGING),
         _is_one_of(subject_state.c.id, customers),
         _is_one_of(subject_state.c.event_id, events),
     )
-    known = {*(await connection.execute(sa.union(merges, newest))).scalars()}
+    known = {row.event_id: row.kind for row in await connection.execute(sa.union(merges, newest))}
     # Of a merge that was undone since, only the timeline of the customer that came back knows the event.
     subjects = {row.subject_id for row in moved}
     of_subject = sa.cast(sa.func.convert_from(subject_state.c.state, "UTF8"), sa.JSON)["customer_id"].as_string()
@@ -141,8 +148,9 @@ async def _events_of_accounts(connection: AsyncConnection, rows: Sequence[Any]) 
         )
     )
     customers |= {UUID(customer) for customer in named.scalars() if customer is not None}
-    entries = await _entries_of(connection, customers, events - known)
-    return known | {entry.event_id for entry in entries if entry.kind == _ACCOUNT.name}
+    entries = await _entries_of(connection, customers, events - known.keys())
+    known |= {entry.event_id: entry.kind for entry in entries if entry.kind in _MERGING}
+    return {event_id: KIND_BY_NAME[kind] for event_id, kind in known.items()}
 
 
 async def _tickets_of(connection: AsyncConnection, rows: Sequence[Any]) -> dict[UUID, UUID]:

@@ -30,10 +30,11 @@ class AccountFact(msgspec.Struct, frozen=True, array_like=True, tag="account"):
 
 
 class CustomerFact(msgspec.Struct, frozen=True, array_like=True, tag="customer"):
-    """The attribution of a customer whom service met first, as far as service knows it."""
+    """The attribution of a customer whom service met first, as far as service knows it, and whom it is linked to."""
 
     region: str | None
     segment: str | None
+    merged_into: str | None = None
 
 
 class DealFact(msgspec.Struct, frozen=True, array_like=True, tag="deal"):
@@ -104,7 +105,7 @@ def of_account(account: Account, _reporting: Reporting) -> AccountFact:
 
 def of_customer(customer: Customer, _reporting: Reporting) -> CustomerFact:
     """Return the fact of a customer whom service met first."""
-    return CustomerFact(region=customer.region, segment=customer.segment)
+    return CustomerFact(region=customer.region, segment=customer.segment, merged_into=text_of(customer.merged_into))
 
 
 def of_deal(deal: Deal, reporting: Reporting) -> DealFact:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from metrics_worker.domain.customer_facts import AccountFact, Fact
+from metrics_worker.domain.customer_facts import AccountFact, CustomerFact, Fact
 from metrics_worker.domain.customer_merges import survivor_of
 
 
@@ -47,7 +47,7 @@ def by_survivor(entries: Iterable[TimelineEntry]) -> dict[UUID, list[TimelineEnt
     merged_into = {
         entry.customer: UUID(entry.fact.merged_into)
         for entry in with_fact
-        if isinstance(entry.fact, AccountFact) and entry.fact.merged_into is not None
+        if isinstance(entry.fact, AccountFact | CustomerFact) and entry.fact.merged_into is not None
     }
     found: dict[UUID, list[TimelineEntry]] = {}
     for entry in with_fact:

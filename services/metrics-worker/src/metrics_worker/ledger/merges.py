@@ -4,8 +4,10 @@ Postings are always written under the customer that a subject names. Those of a 
 posted under the remaining one, as of the merge or, where they came later, as of their own event. So the ledger of every
 past moment shows the customers of that moment, whichever came first, the merge or what it moves.
 
-A merge is undone when its service takes it back, or has lost it: a restored database corrects the account then. The
-postings of the subjects that name the account move back, as of that event or, where they came later, as of their own.
+A customer of service's own that is linked to another one is merged into it as an account is.
+
+A merge is undone when its service takes it back, or has lost it: a restored database corrects the customer then. The
+postings of the subjects that name the customer move back, as of that event or, where they came later, as of their own.
 What names the remaining customer stays there, whenever it was recorded. A merge and its undoing in one batch move
 nothing, and what arrives after the undoing is posted under the customer that it names, also where it was recorded
 before: the ledger of the moments between the two does not show those under the remaining customer.
@@ -19,7 +21,7 @@ from uuid import UUID
 import asyncpg
 
 from metrics_worker.domain.customer_merges import path_of, survivor_of
-from metrics_worker.domain.kinds import EVENT_KINDS, Kind
+from metrics_worker.domain.kinds import EVENT_KINDS, KIND_BY_NAME, Kind
 from metrics_worker.ledger.aggregate import SubjectState
 from metrics_worker.ledger.tables import bucket_column
 
@@ -27,6 +29,9 @@ SECONDS: Final = 30.0
 """What moving one customer's postings of one kind may take."""
 
 MOVED_KINDS: Final = tuple(kind for kind in EVENT_KINDS if kind.has_postings and "customer" in kind.dimensions)
+
+MERGING_KINDS: Final = (KIND_BY_NAME["account"], KIND_BY_NAME["customer"])
+"""Those whose states say into which customer they were merged."""
 
 # A batch that includes a merge waits for all others, and they for it: otherwise it would miss what they write under the
 # merged customer. Readers do not wait: neither this lock nor the one of `_KNOWN` conflicts with theirs.
@@ -41,7 +46,9 @@ _KNOWN: Final = """
     SELECT customer, merged_into, event_id, event_time, recorded_time FROM account_merge
     WHERE customer IN (SELECT customer FROM chain) FOR KEY SHARE
 """
-_VERSIONS: Final = "SELECT id, epoch, sequence FROM subject_state WHERE kind = 'account' AND id = ANY($1::uuid[])"
+_VERSIONS: Final = """
+    SELECT kind, id, epoch, sequence FROM subject_state WHERE kind IN ('account', 'customer') AND id = ANY($1::uuid[])
+"""
 _MERGED_INTO: Final = """
     WITH RECURSIVE merged AS (
         SELECT $1::uuid AS customer
@@ -88,7 +95,7 @@ async def known_merges(driver: asyncpg.Connection, entries: Iterable[SubjectStat
         customer = getattr(entry.state, field)
         if customer is not None:
             customers.add(customer)
-        if entry.kind.name == "account" and entry.state.merged_into is not None:
+        if entry.kind in MERGING_KINDS and entry.state.merged_into is not None:
             customers.add(entry.state.merged_into)
             alone = True
     if alone:
@@ -104,7 +111,7 @@ async def merges_of(driver: asyncpg.Connection, customers: Collection[UUID]) -> 
 
 
 def merges_in(histories: Iterable[Sequence[SubjectState]], known: Mapping[UUID, Merge]) -> Merges:
-    """Return the merges in accounts' new states that are not known yet."""
+    """Return the merges in customers' new states that are not known yet."""
     found: Merges = {}
     for steps in histories:
         last = target_of(steps[-1])
@@ -117,17 +124,17 @@ def merges_in(histories: Iterable[Sequence[SubjectState]], known: Mapping[UUID, 
     return found
 
 
-def target_of(account: SubjectState) -> UUID | None:
-    """Return the customer that an account's state was merged into."""
-    target: UUID | None = None if account.is_withdrawn else account.state.merged_into
+def target_of(customer: SubjectState) -> UUID | None:
+    """Return the customer that a state of an account, or of service's own customer, was merged into."""
+    target: UUID | None = None if customer.is_withdrawn else customer.state.merged_into
     return target
 
 
 async def undo(driver: asyncpg.Connection, states: Iterable[SubjectState], known: Merges) -> Merges:
-    """Undo the known merges that a batch's accounts no longer have; return them."""
+    """Undo the known merges that a batch's customers no longer have; return them."""
     newest: dict[UUID, SubjectState] = {}
     for state in states:
-        if state.kind.name == "account" and state.subject_id in known:
+        if state.kind in MERGING_KINDS and state.subject_id in known:
             former = newest.get(state.subject_id)
             if former is None or former.version < state.version:
                 newest[state.subject_id] = state
@@ -136,18 +143,18 @@ async def undo(driver: asyncpg.Connection, states: Iterable[SubjectState], known
         return {}
     await driver.execute(_ALONE)
     stored = await driver.fetch(_VERSIONS, [each.subject_id for each in candidates])
-    versions = {row["id"]: (row["epoch"], row["sequence"]) for row in stored}
-    undone = [each for each in candidates if each.version > versions.get(each.subject_id, (0, 0))]
+    versions = {(row["kind"], row["id"]): (row["epoch"], row["sequence"]) for row in stored}
+    undone = [each for each in candidates if each.version > versions.get((each.kind.name, each.subject_id), (0, 0))]
     links = links_of(known)
-    for account in undone:
-        survivor = survivor_of(account.subject_id, links)
-        named = [row["customer"] for row in await driver.fetch(_MERGED_INTO, account.subject_id)]
+    for back in undone:
+        survivor = survivor_of(back.subject_id, links)
+        named = [row["customer"] for row in await driver.fetch(_MERGED_INTO, back.subject_id)]
         for kind in MOVED_KINDS:
-            moved = (survivor, account.subject_id, account.event_id, account.time, account.recorded_time, named)
+            moved = (survivor, back.subject_id, back.event_id, back.time, back.recorded_time, named)
             await driver.execute(_MOVE_BACK[kind], *moved, timeout=SECONDS)
-        await driver.execute("DELETE FROM account_merge WHERE customer = $1", account.subject_id)
+        await driver.execute("DELETE FROM account_merge WHERE customer = $1", back.subject_id)
         # The next one may have been merged into this one, which remains of it now.
-        del links[account.subject_id]
+        del links[back.subject_id]
     return {each.subject_id: known[each.subject_id] for each in undone}
 
 

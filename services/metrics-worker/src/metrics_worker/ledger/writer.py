@@ -12,7 +12,7 @@ from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from metrics_worker.domain.customer_timeline import TimelineEntry
-from metrics_worker.domain.kinds import KIND_BY_NAME, KINDS, Kind
+from metrics_worker.domain.kinds import KINDS, Kind
 from metrics_worker.domain.posting import Posting, Reporting
 from metrics_worker.domain.waiting import OpenWait, wait_id
 from metrics_worker.ledger import merges, sequence_conflicts, sequence_gaps
@@ -28,8 +28,6 @@ POSTINGS = Counter("tandem_ledger_postings_total", "Postings appended to the led
 STALE = Counter(
     "tandem_ledger_stale_states_total", "States dropped because the ledger had the same or a newer one.", ["kind"]
 )
-
-ACCOUNT: Final = KIND_BY_NAME["account"]
 
 # PostgreSQL 18's `old` gives the state before, drops what is not newer, and writes, in one statement.
 _WRITE_STATES: Final = Insert(
@@ -120,7 +118,8 @@ class LedgerWriter:
         # A subject may have named another customer before, which is none of the batch's.
         before = await merges.merges_of(driver, _customers_before(transitions) - customers)
         joined, known = joined | before, known | before
-        new = merges.merges_in((each.steps for each in transitions.get(ACCOUNT, {}).values()), known)
+        of_customers = (each.steps for kind in merges.MERGING_KINDS for each in transitions.get(kind, {}).values())
+        new = merges.merges_in(of_customers, known)
         # 3. Extend the timelines of the customers.
         timelines = await extend_timelines(driver, self._timeline_entries(transitions), joined, new, self._reporting)
         # 4. Note who waits now, and who no longer does.

@@ -6,12 +6,13 @@ from uuid import UUID
 
 from metrics_worker.domain.customer_merges import survivor_of
 from metrics_worker.domain.customer_timeline import TimelineEntry
-from metrics_worker.domain.kinds import KIND_BY_NAME, Kind
+from metrics_worker.domain.kinds import Kind
 from metrics_worker.domain.posting import Posting, Reporting, text_of
 from metrics_worker.domain.relationship import postings_for
 from metrics_worker.ledger.aggregate import SubjectState
 from metrics_worker.ledger.bulk_insert import Row
 from metrics_worker.ledger.customer_timelines import RELATIONSHIP, entry_of
+from metrics_worker.ledger.merges import MERGING_KINDS, target_of
 from metrics_worker.ledger.writer import wait_rows
 
 
@@ -37,7 +38,7 @@ def newest_of(state: SubjectState) -> Newest:
         event_id=state.event_id,
         postings=state.postings,
         customer=customer,
-        merged_into=state.state.merged_into if state.kind.name == "account" and not state.is_withdrawn else None,
+        merged_into=target_of(state) if state.kind in MERGING_KINDS else None,
         entry=None if customer is None or state.fact is None else entry_of(state, customer, state.fact),
         waits=wait_rows(state.kind, state.subject_id, state.waits),
     )
@@ -47,7 +48,8 @@ def recomputed(newest: Mapping[Kind, Iterable[Newest]], reporting: Reporting) ->
     """Return all contributions, by kind, each under the customer that survives."""
     merged_into = {
         subject.customer: subject.merged_into
-        for subject in newest.get(KIND_BY_NAME["account"], ())
+        for kind in MERGING_KINDS
+        for subject in newest.get(kind, ())
         if subject.customer is not None and subject.merged_into is not None
     }
     found: dict[Kind, list[Posting]] = {}

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from event_contracts.catalogue import SERVICE_DIRECTORY_TOPIC
 from service_api.check_ins import CheckIn
-from service_api.customers.model import Customer
+from service_api.customers.model import Customer, CustomerAlreadyMerged
 from service_api.onboardings.model import OnboardingStep
 from service_api.onboardings.planning import cancel_steps
 from service_api.surveys.model import Survey
@@ -23,20 +23,48 @@ from service_kit.versions import ExpectedVersion
 
 
 async def erase_customer(work: UnitOfWork, customer_id: UUID, expected: ExpectedVersion, by: Principal) -> Customer:
-    """Erase a customer of service's own; again changes nothing. Raise `CustomerOfSales` (409) for a copy."""
+    """Erase a customer of service's own, and those that are linked to it; again changes nothing.
+
+    Raise `CustomerOfSales` (409) for a copy, and `CustomerAlreadyMerged` (409) for one that is linked itself.
+    """
     # With its key: a ticket that is being opened for it is waited for, and erased too.
     customer = await lock(work, Customer, customer_id, expected, with_key=True)
     if customer.erased_at is None:
         customer.check_is_own()
-        await _erase(work, customer, happened_at(None, by, after=customer.registered_at), by=by.subject)
+        if customer.merged_into is not None:
+            raise CustomerAlreadyMerged(
+                "Erase the customer that merged_into names, and this one goes with it.",
+                merged_into=str(customer.merged_into),
+            )
+        for each in [customer, *await _linked_to(work, customer.id)]:
+            await _erase(work, each, happened_at(None, by, after=each.registered_at), by=by.subject)
     return customer
 
 
 async def erase_copy(work: UnitOfWork, customer_id: UUID, at: datetime) -> None:
-    """Erase the copy of a customer that sales erased; again changes nothing."""
+    """Erase the copy of a customer that sales erased, and those that are linked to it; again changes nothing."""
     customer = await work.get(Customer, customer_id, lock="update")
     if customer is not None and customer.origin == "sales" and customer.erased_at is None:
-        await _erase(work, customer, at, by="sales")
+        for each in [customer, *await _linked_to(work, customer.id)]:
+            await _erase(work, each, max(at, each.registered_at or at), by="sales")
+
+
+async def _linked_to(work: UnitOfWork, customer_id: UUID) -> list[Customer]:
+    """Return the customers of service's own that are linked to one, also by way of others, and not erased yet.
+
+    Those that sales merged into it sales erases itself.
+    """
+    found: list[Customer] = []
+    into = [customer_id]
+    of_customer = Customer.table.c
+    while into:
+        is_linked = of_customer.merged_into == sa.any_(sa.literal(into, sa.ARRAY(sa.Uuid)))
+        linked = await work.find(
+            Customer, is_linked, of_customer.origin == "service", order_by=[of_customer.id], lock="update"
+        )
+        found += linked
+        into = [each.id for each in linked]
+    return [each for each in found if each.erased_at is None]
 
 
 async def _erase(work: UnitOfWork, customer: Customer, at: datetime, *, by: str) -> None:

@@ -6,7 +6,14 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 from uuid import UUID
 
 from event_contracts.directory import ServiceDirectoryEntrySet
-from event_contracts.service import CustomerErased, CustomerRegistered, CustomerUpdate, CustomerUpdated
+from event_contracts.service import (
+    CustomerErased,
+    CustomerLinked,
+    CustomerRegistered,
+    CustomerUnlinked,
+    CustomerUpdate,
+    CustomerUpdated,
+)
 from service_api.tables import Base
 from service_kit.custom_fields.model import Customized, customized
 from service_kit.entities import Recorded, column, names_of, state_of
@@ -26,9 +33,15 @@ class CustomerAlreadyErased(Conflict):
 
 
 class CustomerAlreadyMerged(Conflict):
-    """Sales merged it into another customer, which `merged_into` names."""
+    """It was merged into another customer by sales, or linked to it; `merged_into` names that one."""
 
     slug, title = "customer-already-merged", "The customer was merged into another"
+
+
+class CustomerNotLinked(Conflict):
+    """There is no link to take back."""
+
+    slug, title = "customer-not-linked", "The customer is not linked"
 
 
 class CustomerOfSales(Conflict):
@@ -121,6 +134,34 @@ class Customer(Customized, Recorded, Base, table="customer"):
             setattr(self, name, value)
         self.version += 1
         return CustomerUpdated(**state_of(self, CustomerUpdated, change=CustomerUpdate(fields=names_of(changes))))
+
+    def link(self, into: "Customer", *, at: datetime) -> CustomerLinked:
+        """Link it to the customer that it is, of sales or of service's own: all that names it counts for that one.
+
+        Raise `CustomerOfSales` for a copy, and as `check_is_current` does, for both.
+        """
+        self.check_is_own()
+        self.check_is_current()
+        into.check_is_current()
+        check_follows(at, max(self.registered_at or at, into.registered_at or at))
+        self.merged_into = into.id
+        self.version += 1
+        return CustomerLinked(**state_of(self, CustomerLinked))
+
+    def unlink(self, *, at: datetime) -> CustomerUnlinked:
+        """Take its link back: it counts for itself again. What was recorded under the other one stays there.
+
+        Raise `CustomerOfSales`, `CustomerAlreadyErased`, `CustomerNotLinked` and `OccurredTooEarly`.
+        """
+        self.check_is_own()
+        if self.erased_at is not None:
+            raise CustomerAlreadyErased("It was erased with the customer that it was linked to, and stays with it.")
+        if self.merged_into is None:
+            raise CustomerNotLinked("Only a linked customer, which has merged_into, can be unlinked.")
+        check_follows(at, self.registered_at or at)
+        self.merged_into = None
+        self.version += 1
+        return CustomerUnlinked(**state_of(self, CustomerUnlinked))
 
     def erase(self, *, at: datetime) -> CustomerErased | None:
         """Erase who it is. Return the event for a customer of service's own; sales publishes that of a copy."""

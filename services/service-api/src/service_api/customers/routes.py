@@ -5,7 +5,13 @@ from fastapi import Response
 from event_contracts.catalogue import SERVICE_TOPIC
 from service_api.customers import erasure, use_cases
 from service_api.customers.model import Customer, Origin
-from service_api.customers.schemas import CustomerCreate, CustomerRead, CustomerUpdate
+from service_api.customers.schemas import (
+    CustomerCreate,
+    CustomerLinkRequest,
+    CustomerRead,
+    CustomerUnlinkRequest,
+    CustomerUpdate,
+)
 from service_api.tickets.model import Ticket
 from service_api.tickets.schemas import TicketRead
 from service_api.timeline import TIMELINE
@@ -58,12 +64,34 @@ async def update_customer(
     return customers.show(response, await use_cases.update_customer(work, customer_id, body, by, expected))
 
 
+@customers.routes.post("/{customer_id}/link", summary="Link a customer to another")
+async def link_customer(
+    customer_id: Identifier, body: CustomerLinkRequest, work: Work, response: Response, expected: Expected, by: By
+) -> CustomerRead:
+    """Make a customer of service's own one with a customer of sales or service; every number counts them as one.
+
+    What names this customer stays as it is, and counts for that one; what is new is entered for that one.
+    """
+    return customers.show(response, await use_cases.link_customer(work, customer_id, body, expected, by))
+
+
+@customers.routes.post("/{customer_id}/unlink", summary="Take a customer's link back")
+async def unlink_customer(
+    customer_id: Identifier, body: CustomerUnlinkRequest, work: Work, response: Response, expected: Expected, by: By
+) -> CustomerRead:
+    """Make a linked customer one of its own again: every number is as if it had never been linked.
+
+    What names this customer comes back with it. What was recorded under the other one meanwhile stays there.
+    """
+    return customers.show(response, await use_cases.unlink_customer(work, customer_id, body, expected, by))
+
+
 @customers.routes.post("/{customer_id}/erase", summary="Erase a customer")
 async def erase_customer(
     customer_id: Identifier, work: Work, response: Response, expected: Expected, by: By
 ) -> CustomerRead:
     """Erase who a customer of service's own is, and all that was written about them, for good; the numbers stay.
 
-    A customer of sales is erased there. Erasing again changes nothing.
+    The customers linked to it are erased with it. A customer of sales is erased there. Erasing again changes nothing.
     """
     return customers.show(response, await erasure.erase_customer(work, customer_id, expected, by))

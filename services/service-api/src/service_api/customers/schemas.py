@@ -13,6 +13,7 @@ from service_kit.fields import (
     ErasedAt,
     ExternalReference,
     ExternalReferenceRead,
+    Identifier,
     Moment,
     OccurredAt,
     RecordId,
@@ -25,7 +26,8 @@ from service_kit.fields import (
 
 _ORIGIN = described("Which function met the customer first, and keeps its record.", "service", schema="Origin")
 _MERGED_INTO = described(
-    "The customer that sales found this one to be; what is new is entered for that one.",
+    "The customer that this one was found to be, by a merge in sales or a link in service; what is new is entered for "
+    "that one.",
     "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a15",
     rarely=True,
 )
@@ -70,6 +72,24 @@ class CustomerUpdate(Change):
     region: Region | None = None
     segment: Segment | None = None
     custom: CustomGiven = Field(default_factory=dict)
+    occurred_at: OccurredAt | None = None
+
+
+class CustomerLinkRequest(StrictModel):
+    """The customer that this one is."""
+
+    model_config = examples({"into": "01980c8e-7a33-7d60-8f3c-5b1f3b0c9a12", "occurred_at": "2026-03-31T14:00:00Z"})
+
+    into: Identifier
+    """A customer of sales, by the account's id, or of service's own; all counts for that one from now on."""
+    occurred_at: OccurredAt | None = None
+
+
+class CustomerUnlinkRequest(StrictModel):
+    """When it was found that the two customers are not one."""
+
+    model_config = examples({"occurred_at": "2026-04-02T08:00:00Z"})
+
     occurred_at: OccurredAt | None = None
 
 

@@ -4,12 +4,18 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from service_api.customers.model import Customer
-from service_api.customers.schemas import CustomerCreate, CustomerUpdate
+from service_api.customers.schemas import (
+    CustomerCreate,
+    CustomerLinkRequest,
+    CustomerUnlinkRequest,
+    CustomerUpdate,
+)
 from service_kit.aggregates import publish
 from service_kit.auth import Principal
 from service_kit.custom_fields.queries import changed_custom, new_custom
-from service_kit.locking import lock
+from service_kit.locking import lock, lock_both
 from service_kit.occurrence import happened_at
+from service_kit.problems import Unprocessable
 from service_kit.references import UnknownReference, is_covered, require_new, unknown
 from service_kit.unit_of_work import UnitOfWork
 from service_kit.versions import ExpectedVersion
@@ -50,6 +56,39 @@ async def update_customer(
     return customer
 
 
+async def link_customer(
+    work: UnitOfWork, customer_id: UUID, body: CustomerLinkRequest, expected: ExpectedVersion, by: Principal
+) -> Customer:
+    """Link a customer of service's own to the one that it is.
+
+    Raise `CustomerOfSales`, `CustomerAlreadyMerged` and `CustomerAlreadyErased` (409), and `UnknownReference` (422).
+    """
+    if body.into == customer_id:
+        raise Unprocessable.at("#/into", "is the customer itself")
+    customer, into = await lock_both(work, Customer, customer_id, body.into, expected, pointer="#/into")
+    customer.check_is_own()
+    if into.registered_at is None:
+        # A name may arrive before its account.
+        raise UnknownReference.at("#/into", "names no customer that service knows yet")
+    at = happened_at(body.occurred_at, by, after=max(customer.registered_at or into.registered_at, into.registered_at))
+    publish(work, customer, customer.link(into, at=at), at)
+    return customer
+
+
+async def unlink_customer(
+    work: UnitOfWork, customer_id: UUID, body: CustomerUnlinkRequest, expected: ExpectedVersion, by: Principal
+) -> Customer:
+    """Take a customer's link back.
+
+    Raise `CustomerOfSales`, `CustomerNotLinked` and `CustomerAlreadyErased` (409).
+    """
+    customer = await lock(work, Customer, customer_id, expected)
+    customer.check_is_own()
+    at = happened_at(body.occurred_at, by, after=customer.registered_at)
+    publish(work, customer, customer.unlink(at=at), at)
+    return customer
+
+
 async def require_customer(work: UnitOfWork, customer_id: UUID) -> Customer:
     """Return the customer that a body names, protected from erasure until the transaction ends.
 
@@ -79,7 +118,7 @@ async def is_now(work: UnitOfWork, customer_id: UUID, other_id: UUID) -> bool:
 
 
 async def require_survivor(work: UnitOfWork, customer_id: UUID) -> Customer:
-    """Return the customer, or the one that sales merged it into. Raise as `require_customer` does."""
+    """Return the customer, or the one that it was merged into. Raise as `require_customer` does."""
     return _current(await surviving_customer(work, customer_id))
 
 
