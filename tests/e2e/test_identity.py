@@ -8,32 +8,22 @@ import httpx
 import pytest
 
 from tandem_cli.stack import LocalStack
+from tests.e2e.company import Company
 from tests.e2e.conftest import Kpis, booked, settled
 from tests.support import eventually
 
 pytestmark = pytest.mark.clock
 
-Body = dict[str, Any]
 Number = tuple[Any, Any]
 
 
-class Company:
-    """Both APIs as their managers use them, and the KPIs of one region."""
+class Twins(Company):
+    """A company that has one customer twice, and the KPIs of its region."""
 
     def __init__(self, stack: LocalStack, kpis: Kpis, clients: dict[str, httpx.AsyncClient]) -> None:
-        self.stack, self.kpis, self.clients = stack, kpis, clients
+        super().__init__(stack, clients)
+        self.kpis = kpis
         self.now = datetime.now(UTC)
-        self.region = f"harbour-{uuid4().hex[:8]}"
-
-    async def post(self, api: str, path: str, body: Body) -> Body:
-        answer = await self.clients[api].post(f"/v1/{path}", json=body)
-        assert answer.is_success, answer.text
-        return dict(answer.json())
-
-    async def get(self, api: str, path: str) -> Body:
-        answer = await self.clients[api].get(f"/v1/{path}")
-        assert answer.is_success, answer.text
-        return dict(answer.json())
 
     def ago(self, **time: float) -> str:
         """A moment before the story began."""
@@ -69,30 +59,19 @@ class Company:
             found.append({each["id"] for each in page["items"]})
         return found[0], found[1]
 
-    async def knows(self, customer: str, merged_into: str | None) -> None:
-        """Wait until service has the customer as sales does."""
-
-        async def is_so() -> bool:
-            answer = await self.clients["service"].get(f"/v1/customers/{customer}")
-            if answer.status_code != 200 or answer.json()["registered_at"] is None:
-                return False
-            return bool(answer.json()["merged_into"] == merged_into)
-
-        await eventually(is_so, 30)
-
 
 @pytest.fixture
-def company(stack: LocalStack, kpis: Kpis, managers: dict[str, httpx.AsyncClient]) -> Company:
-    return Company(stack, kpis, managers)
+def company(stack: LocalStack, kpis: Kpis, managers: dict[str, httpx.AsyncClient]) -> Twins:
+    return Twins(stack, kpis, managers)
 
 
-async def test_a_wrong_merge_of_two_accounts_is_taken_back(company: Company) -> None:
+async def test_a_wrong_merge_of_two_accounts_is_taken_back(company: Twins) -> None:
     """Two companies of one name: taken for one, their second purchase looked like a repeated one."""
     one, other = await company.account("Harbour", days=40), await company.account("Harbour Ltd", days=40)
     await company.won(one, "100.00", days=30)
     of_other = await company.won(other, "30.00", days=20)
     for customer in (one, other):
-        await company.knows(customer, None)
+        await company.knows(customer)
     opening = {"kind": "problem", "channel": "phone", "customer_id": other, "occurred_at": company.ago(days=10)}
     ticket = await company.post("service", "tickets", opening)
 
@@ -119,7 +98,7 @@ async def test_a_wrong_merge_of_two_accounts_is_taken_back(company: Company) -> 
     timelines = [await company.timelines(each) for each in (one, other)]
 
     await company.post("sales", f"accounts/{other}/merge", {"into": one})
-    await company.knows(other, one)
+    await company.knows(other, merged_into=one)
     refused = await company.clients["service"].post("/v1/tickets", json=opening)
     assert refused.status_code == 409, refused.text
     merged = await numbers()
@@ -130,7 +109,7 @@ async def test_a_wrong_merge_of_two_accounts_is_taken_back(company: Company) -> 
 
     back = await company.post("sales", f"accounts/{other}/unmerge", {})
     assert back["merged_into"] is None
-    await company.knows(other, None)
+    await company.knows(other)
     expected = apart | {
         "repeat_revenue": ("5.00", None),
         f"revenue of {one}": ("105.00", None),
@@ -154,7 +133,7 @@ async def test_a_wrong_merge_of_two_accounts_is_taken_back(company: Company) -> 
     await settled(company.stack)
 
 
-async def test_a_prospect_that_service_met_first_is_the_customer_that_sales_won(company: Company) -> None:
+async def test_a_prospect_that_service_met_first_is_the_customer_that_sales_won(company: Twins) -> None:
     """A question before the purchase, by a customer of service's own; sales registers the same company and wins it."""
     body = {"name": "Harbour Clinic", "region": company.region, "occurred_at": company.ago(days=30)}
     prospect = str((await company.post("service", "customers", body))["id"])
@@ -162,7 +141,7 @@ async def test_a_prospect_that_service_met_first_is_the_customer_that_sales_won(
     asked = await company.post("service", "tickets", question | {"occurred_at": company.ago(days=29)})
     account = await company.account("Harbour Clinic GmbH", days=20)
     await company.won(account, "100.00", days=10)
-    await company.knows(account, None)
+    await company.knows(account)
 
     async def numbers() -> dict[str, Number]:
         await booked(company.stack)

@@ -10,54 +10,31 @@ import httpx
 import pytest
 
 from tandem_cli.stack import LocalStack
+from tests.e2e.company import Body, Company
 from tests.e2e.conftest import Kpis, booked, settled
 from tests.support import eventually
 
 pytestmark = pytest.mark.clock
 
-Body = dict[str, Any]
 DAY = timedelta(days=1)
 PATIENT_SECONDS = 60
 """The consumers look for who is due every half minute."""
 
 
-class Company:
-    """Both APIs as their managers use them, within a region that no other test has."""
-
-    def __init__(self, stack: LocalStack, clients: dict[str, httpx.AsyncClient]) -> None:
-        self.stack, self.clients = stack, clients
-        self.region = f"cove-{uuid4().hex[:8]}"
-
-    async def post(self, api: str, path: str, **body: Any) -> Body:
-        answer = await self.clients[api].post(f"/v1/{path}", json=body)
-        assert answer.is_success, answer.text
-        return dict(answer.json())
-
-    async def items(self, api: str, path: str) -> list[Body]:
-        answer = await self.clients[api].get(f"/v1/{path}")
-        assert answer.is_success, answer.text
-        return list(answer.json()["items"])
+class Planning(Company):
+    """A company that declares what plans itself."""
 
     async def declare(self, api: str, trigger: str, **fields: Any) -> Body:
         asked = {"name": f"{trigger} in {self.region}", "trigger": trigger, "region": self.region, "purpose": "care"}
         return await self.post(api, "planning-rules", **asked | fields)
 
-    async def knows(self, account: Body) -> None:
-        """Wait until service knows a customer of sales."""
-
-        async def is_known() -> bool:
-            answer = await self.clients["service"].get(f"/v1/customers/{account['id']}")
-            return answer.status_code == 200 and answer.json()["registered_at"] is not None
-
-        await eventually(is_known, PATIENT_SECONDS)
-
 
 @pytest.fixture
-def company(stack: LocalStack, managers: dict[str, httpx.AsyncClient]) -> Company:
-    return Company(stack, managers)
+def company(stack: LocalStack, managers: dict[str, httpx.AsyncClient]) -> Planning:
+    return Planning(stack, managers)
 
 
-async def test_a_win_is_followed_in_sales_and_its_onboarding_in_service(company: Company, kpis: Kpis) -> None:
+async def test_a_win_is_followed_in_sales_and_its_onboarding_in_service(company: Planning, kpis: Kpis) -> None:
     now = datetime.now(UTC)
     around = ((now - 10 * DAY).date().isoformat(), (now + 10 * DAY).date().isoformat())
 
@@ -71,7 +48,7 @@ async def test_a_win_is_followed_in_sales_and_its_onboarding_in_service(company:
     product = f"pump-{uuid4().hex[:8]}"
     await company.post("sales", "products", code=product, name="Pump")
     account = await company.post("sales", "accounts", name="Baltic Bakeries", region=company.region)
-    await company.knows(account)
+    await company.knows(account["id"], within=PATIENT_SECONDS)
     lines = [{"product": product, "quantity": 1, "unit_price": "100.00"}]
     deal = await company.post("sales", "deals", account_id=account["id"], currency="EUR", lines=lines)
     await company.post("sales", f"deals/{deal['id']}/close", outcome="won")
@@ -110,13 +87,13 @@ async def test_a_win_is_followed_in_sales_and_its_onboarding_in_service(company:
     await settled(company.stack)
 
 
-async def test_the_consumers_plan_at_intervals_also_after_a_kill(company: Company) -> None:
+async def test_the_consumers_plan_at_intervals_also_after_a_kill(company: Planning) -> None:
     rules = {
         "sales": await company.declare("sales", "interval", days=30, kind="visit"),
         "service": await company.declare("service", "interval", days=30),
     }
     account = await company.post("sales", "accounts", name="Baltic Bakeries", region=company.region)
-    await company.knows(account)
+    await company.knows(account["id"], within=PATIENT_SECONDS)
     of_work = {"sales": f"activities?account_id={account['id']}", "service": f"check-ins?customer_id={account['id']}"}
 
     async def planned(api: str) -> list[Body]:

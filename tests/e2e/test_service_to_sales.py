@@ -10,32 +10,22 @@ import httpx
 import pytest
 
 from tandem_cli.stack import LocalStack
+from tests.e2e.company import Body, Company
 from tests.e2e.conftest import Kpis, booked, settled
 from tests.support import eventually
 
 pytestmark = pytest.mark.clock
 
-Body = dict[str, Any]
 CONSUMERS = ("sales-consumer", "service-consumer")
 
 
-class Company:
-    """Both APIs as their managers use them, and the KPIs of one region."""
+class Suggesting(Company):
+    """A company whose service suggests sales, and the KPIs of its region."""
 
     def __init__(self, stack: LocalStack, kpis: Kpis, clients: dict[str, httpx.AsyncClient]) -> None:
-        self.stack, self.kpis, self.clients = stack, kpis, clients
+        super().__init__(stack, clients)
+        self.kpis = kpis
         self.now = datetime.now(UTC)
-        self.region = f"shore-{uuid4().hex[:8]}"
-
-    async def post(self, api: str, path: str, body: Body) -> Body:
-        answer = await self.clients[api].post(f"/v1/{path}", json=body)
-        assert answer.is_success, answer.text
-        return dict(answer.json())
-
-    async def get(self, api: str, path: str) -> Body:
-        answer = await self.clients[api].get(f"/v1/{path}")
-        assert answer.is_success, answer.text
-        return dict(answer.json())
 
     async def numbers(self) -> dict[str, Any]:
         """The KPIs that a suggestion, its lead or its deal may move, as numerator and denominator."""
@@ -73,11 +63,11 @@ class Company:
 
 
 @pytest.fixture
-def company(stack: LocalStack, kpis: Kpis, managers: dict[str, httpx.AsyncClient]) -> Company:
-    return Company(stack, kpis, managers)
+def company(stack: LocalStack, kpis: Kpis, managers: dict[str, httpx.AsyncClient]) -> Suggesting:
+    return Suggesting(stack, kpis, managers)
 
 
-async def test_a_suggestion_of_service_is_sold_by_sales_and_its_agent_sees_it(company: Company) -> None:
+async def test_a_suggestion_of_service_is_sold_by_sales_and_its_agent_sees_it(company: Suggesting) -> None:
     """Neither a killed process nor a second reading makes a second lead, and every number moves once."""
     rep = await company.post("sales", "reps", {"name": "Ana"})
     product = f"pump-{uuid4().hex[:8]}"
@@ -86,12 +76,7 @@ async def test_a_suggestion_of_service_is_sold_by_sales_and_its_agent_sees_it(co
         "sales", "accounts", {"name": "Baltic Bakeries", "owner_id": rep["id"], "region": company.region}
     )
     agent = await company.post("service", "agents", {"name": "Ines"})
-
-    async def customer_is_known() -> bool:
-        answer = await company.clients["service"].get(f"/v1/customers/{account['id']}")
-        return answer.status_code == 200 and answer.json()["registered_at"] is not None
-
-    await eventually(customer_is_known, 30)
+    await company.knows(account["id"])
     ticket = await company.post(
         "service",
         "tickets",
@@ -182,7 +167,7 @@ async def test_a_suggestion_of_service_is_sold_by_sales_and_its_agent_sees_it(co
     await settled(company.stack)
 
 
-async def test_a_customer_at_risk_is_called_by_the_accounts_owner(company: Company) -> None:
+async def test_a_customer_at_risk_is_called_by_the_accounts_owner(company: Suggesting) -> None:
     """A ticket is reopened: the customer's salesperson has a call to make, with the reason."""
     rep = await company.post("sales", "reps", {"name": "Bruno"})
     account = await company.post("sales", "accounts", {"name": "Quay Foundry", "owner_id": rep["id"]})

@@ -10,31 +10,21 @@ import httpx
 import pytest
 
 from tandem_cli.stack import LocalStack
+from tests.e2e.company import Body, Company
 from tests.e2e.conftest import Kpis, booked, settled
 from tests.support import eventually
 
 pytestmark = pytest.mark.clock
 
-Body = dict[str, Any]
 PATIENT_SECONDS = 90
 
 
-class Company:
-    """The APIs as their managers use them, within a region that no other test has."""
+class Waiting(Company):
+    """A company whose customers wait, and the KPIs of its region."""
 
     def __init__(self, stack: LocalStack, clients: dict[str, httpx.AsyncClient], kpis: Kpis) -> None:
-        self.stack, self.clients, self.kpis = stack, clients, kpis
-        self.region = f"cove-{uuid4().hex[:8]}"
-
-    async def post(self, api: str, path: str, **body: Any) -> Body:
-        answer = await self.clients[api].post(f"/v1/{path}", json=body)
-        assert answer.is_success, answer.text
-        return dict(answer.json())
-
-    async def get(self, api: str, path: str) -> Body:
-        answer = await self.clients[api].get(f"/v1/{path}")
-        assert answer.is_success, answer.text
-        return dict(answer.json())
+        super().__init__(stack, clients)
+        self.kpis = kpis
 
     async def waiting(self) -> list[Body]:
         """Who waits in the region, by a ledger that has everything so far."""
@@ -66,11 +56,11 @@ class Company:
 
 
 @pytest.fixture
-def company(stack: LocalStack, kpis: Kpis, managers: dict[str, httpx.AsyncClient]) -> Company:
-    return Company(stack, managers, kpis)
+def company(stack: LocalStack, kpis: Kpis, managers: dict[str, httpx.AsyncClient]) -> Waiting:
+    return Waiting(stack, managers, kpis)
 
 
-async def test_a_bad_rating_is_escalated_once_over_a_restart_until_we_call(company: Company) -> None:
+async def test_a_bad_rating_is_escalated_once_over_a_restart_until_we_call(company: Waiting) -> None:
     asked = (
         ("waiting_now", "all"),
         ("waiting_now", "ratings"),
@@ -127,7 +117,7 @@ async def test_a_bad_rating_is_escalated_once_over_a_restart_until_we_call(compa
     await settled(company.stack)
 
 
-async def test_a_call_back_that_was_agreed_waits_from_its_time_until_it_is_moved_or_done(company: Company) -> None:
+async def test_a_call_back_that_was_agreed_waits_from_its_time_until_it_is_moved_or_done(company: Waiting) -> None:
     asked = (
         ("answered_within_hour", "call_backs"),
         ("answered_within_hour", "all"),
@@ -166,7 +156,7 @@ async def test_a_call_back_that_was_agreed_waits_from_its_time_until_it_is_moved
     await settled(company.stack)
 
 
-async def test_a_promise_that_is_broken_waits_until_it_is_delivered(company: Company) -> None:
+async def test_a_promise_that_is_broken_waits_until_it_is_delivered(company: Waiting) -> None:
     asked = (
         ("answered_within_hour", "promises"),
         ("answered_within_hour", "all"),
