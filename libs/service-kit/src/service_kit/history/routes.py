@@ -1,5 +1,6 @@
 """`GET /v1/events/{event_id}`: one event by its id; the same in every API that keeps a history."""
 
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -10,7 +11,7 @@ from service_kit.fields import Identifier
 from service_kit.history.own_events import DIRECTORY
 from service_kit.history.queries import FoundEvent, event_with
 from service_kit.history.schemas import HistoryEventRead
-from service_kit.problems import NotFound
+from service_kit.problems import Forbidden, NotFound
 from service_kit.resources import Resource
 from service_kit.routing import CallersAccess, Work, router
 from service_kit.unit_of_work import UnitOfWork
@@ -19,7 +20,7 @@ EVENTS_TAG: Final = {"events": "What was published, by the ids that the KPIs and
 
 
 Sees = Callable[[UnitOfWork, Access, FoundEvent], Awaitable[bool]]
-"""Returns whether a caller, of whatever operation, may read an event."""
+"""Returns whether a caller, of whatever operation, may read an event; may raise `Forbidden` instead of False."""
 
 
 def event_routes(resources: Sequence[Resource[Any]], others: Mapping[str, Sees] | None = None) -> APIRouter:
@@ -40,8 +41,9 @@ def event_routes(resources: Sequence[Resource[Any]], others: Mapping[str, Sees] 
         found = await event_with(work, event_id)
         if found is not None:
             sees = (others or {}).get(found.subjects, is_shown)
-            if await sees(work, access, found):
-                return found.view
+            with contextlib.suppress(Forbidden):
+                if await sees(work, access, found):
+                    return found.view
         raise NotFound(f"There is no event {event_id}, or none that your roles let you read.")
 
     return routes
